@@ -1,0 +1,1 @@
+//! The data plane: client listener, request handlers, partitions, replica fetchers.

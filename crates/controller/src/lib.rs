@@ -1,0 +1,1 @@
+//! The metadata quorum: Raft over sled and gRPC around the pure decisions.

@@ -1,0 +1,1 @@
+//! The cluster's metadata: image, records, and the controller's decisions, pure.

@@ -1,0 +1,1 @@
+//! The tidelog binary: arguments, configuration, wiring.

@@ -1,0 +1,1 @@
+//! The skeleton without a protocol and the cluster-level benchmarks.

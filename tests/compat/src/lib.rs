@@ -1,0 +1,1 @@
+//! Unmodified Kafka clients and tools against a real cluster.

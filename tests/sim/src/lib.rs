@@ -1,0 +1,1 @@
+//! A seeded simulation of partitions, their replicas and a controller.

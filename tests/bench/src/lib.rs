@@ -1,1 +1,0 @@
-//! The skeleton without a protocol and the cluster-level benchmarks.

@@ -1,4 +1,14 @@
 //! The Kafka wire protocol: frames, headers, messages, the record batch. No I/O.
 #![forbid(unsafe_code)]
 
+pub mod compression;
+pub mod error_code;
+pub mod record_batch;
 pub mod types;
+
+mod string;
+mod uuid;
+
+pub use error_code::ErrorCode;
+pub use string::Str;
+pub use uuid::{ParseUuidError, Uuid};

@@ -1,1 +1,22 @@
 //! One partition's log on disk: segments, indexes, epochs, producers, recovery.
+//!
+//! [`LogDir`] is a directory of logs and what they share: open files, the durable mark, the reserve of free space, the
+//! offline state. [`Log`] is one partition, owned by one thread. Everything blocks; only [`FlushJob::run`],
+//! [`ReadJob::run`] and [`DeletedFiles::remove`] wait for the device, and they may run on another thread.
+//! What the files hold byte by byte is in `docs/ON_DISK_FORMAT.md`.
+#![forbid(unsafe_code)]
+
+mod config;
+pub mod disk;
+mod error;
+mod log;
+mod log_dir;
+
+pub use config::LogConfig;
+pub use error::{AppendError, InvalidBatch, ProducerError, ReadError, StorageError};
+pub use log::{
+    Appended, Damage, DeletedFiles, FlushDone, FlushJob, Log, ReadJob, ReadStart, TimestampOffset,
+};
+pub use log_dir::{
+    FoundLog, LogDir, LogDirOptions, LogDirStart, LogId, RecoveryReport, UncleanReason,
+};

@@ -1,1 +1,3 @@
-//! The tidelog binary: arguments, configuration, wiring.
+//! The `tidelog` binary's parts: arguments, configuration, the wiring of a node, the admin commands.
+
+pub mod config;

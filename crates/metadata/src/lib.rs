@@ -1,1 +1,33 @@
 //! The cluster's metadata: image, records, and the controller's decisions, pure.
+//!
+//! [`Image`] is what the cluster knows of itself. A [`Request`] is judged against it by [`decide`] (or by a
+//! [`Round`], for a batch), which answers and yields [`Record`]s; only [`Image::apply`] changes an image, on
+//! every node alike. [`Sessions`] tells the active controller which brokers are alive. [`config`] is the one
+//! table of configuration keys. No clock, randomness or I/O: all three are arguments.
+#![forbid(unsafe_code)]
+
+pub mod config;
+mod decide;
+mod image;
+mod record;
+mod request;
+mod response;
+mod sessions;
+
+pub use decide::{Context, Decision, Round, decide};
+pub use image::{
+    ApplyError, Broker, ConfigResource, ConfigResourceType, Endpoint, Health, Image, ImageDiff,
+    LeaderRecovery, LogPosition, Node, Partition, Topic, TopicChange, TopicIdPartition,
+    min_insync_replicas,
+};
+pub use record::{
+    BrokerChange, PartitionChange, Record, RegisterBrokerRecord, RegisteredPartition,
+};
+pub use request::{
+    AlterPartition, BrokerIdentity, BrokerRegistration, CreateOrigin, IsrMember,
+    PartitionAlteration, ReplicaReport, Request,
+};
+pub use response::{
+    AlteredPartition, ControlledShutdownProgress, ProducerIdBlock, RequestError, Response,
+};
+pub use sessions::{SessionEvent, SessionOptions, SessionVerdict, Sessions};

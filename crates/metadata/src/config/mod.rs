@@ -1,0 +1,86 @@
+//! The one table of configuration keys: controller, broker and command line all read this.
+//!
+//! [`TOPIC_CONFIGS`] and [`BROKER_CONFIGS`] hold name, type, default, valid values and a sentence for each key.
+//! A value in force is found along a chain: the topic's own, the broker's dynamic, the cluster-wide dynamic,
+//! `server.properties`, the default ([`describe_topic`], [`describe_broker`], [`TopicConfig`]).
+
+mod broker_table;
+mod definition;
+mod resolve;
+mod static_configs;
+mod suggestion;
+mod topic_config;
+mod topic_table;
+mod value;
+
+pub use broker_table::BROKER_CONFIGS;
+pub use definition::{ConfigDefinition, ConfigType, Effect, Synonym, Update};
+pub use resolve::{
+    ConfigEntry, ConfigSource, ConfigSynonym, Resolver, describe_broker, describe_topic,
+};
+pub use static_configs::StaticConfigs;
+pub use suggestion::nearest_name;
+pub use topic_config::{CleanupPolicy, CompressionType, TimestampType, TopicConfig};
+pub use topic_table::TOPIC_CONFIGS;
+pub use value::{Valid, check_value, list_items};
+
+/// The definition of a topic config.
+pub fn topic_config(name: &str) -> Option<&'static ConfigDefinition> {
+    TOPIC_CONFIGS
+        .iter()
+        .find(|definition| definition.name == name)
+}
+
+/// The definition of a broker config. Synonyms of topic configs are broker configs too.
+pub fn broker_config(name: &str) -> Option<&'static ConfigDefinition> {
+    BROKER_CONFIGS
+        .iter()
+        .find(|definition| definition.name == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_default_is_valid_and_every_name_unique() {
+        for table in [TOPIC_CONFIGS, BROKER_CONFIGS] {
+            for (index, definition) in table.iter().enumerate() {
+                if let Some(default) = definition.default {
+                    assert_eq!(
+                        check_value(definition, default),
+                        Ok(()),
+                        "{}",
+                        definition.name
+                    );
+                }
+                assert!(
+                    table[..index]
+                        .iter()
+                        .all(|other| other.name != definition.name),
+                    "{}",
+                    definition.name
+                );
+                assert!(
+                    definition.documentation.ends_with('.'),
+                    "{}",
+                    definition.name
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn every_synonym_is_a_broker_config() {
+        for definition in TOPIC_CONFIGS {
+            for synonym in definition.synonyms {
+                assert!(
+                    broker_config(synonym.name).is_some(),
+                    "{} of {}",
+                    synonym.name,
+                    definition.name
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! A topic's configs, typed, for the code that acts on them.
+
+use super::resolve::Resolver;
+use super::value::list_items;
+use super::{ConfigDefinition, TOPIC_CONFIGS};
+
+/// `cleanup.policy`; neither means that everything is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CleanupPolicy {
+    pub delete: bool,
+    pub compact: bool,
+}
+
+/// `compression.type`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CompressionType {
+    /// As the producer sent it.
+    Producer,
+    Uncompressed,
+    Gzip {
+        level: i32,
+    },
+    Snappy,
+    Lz4 {
+        level: i32,
+    },
+    Zstd {
+        level: i32,
+    },
+}
+
+/// `message.timestamp.type`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TimestampType {
+    CreateTime,
+    LogAppendTime,
+}
+
+/// What is in force for one topic. -1 is "no limit" where Kafka has it so.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TopicConfig {
+    pub cleanup_policy: CleanupPolicy,
+    pub compression_type: CompressionType,
+    pub delete_retention_ms: i64,
+    pub file_delete_delay_ms: i64,
+    pub index_interval_bytes: i32,
+    pub max_compaction_lag_ms: i64,
+    pub max_message_bytes: i32,
+    pub message_timestamp_type: TimestampType,
+    pub message_timestamp_before_max_ms: i64,
+    pub message_timestamp_after_max_ms: i64,
+    pub min_cleanable_dirty_ratio: f64,
+    pub min_compaction_lag_ms: i64,
+    pub retention_bytes: i64,
+    pub retention_ms: i64,
+    pub segment_bytes: i32,
+    pub segment_index_bytes: i32,
+    pub segment_jitter_ms: i64,
+    pub segment_ms: i64,
+    pub unclean_leader_election_enable: bool,
+    pub write_caching: bool,
+}
+
+impl TopicConfig {
+    /// What is in force for `topic` on the resolver's broker. Min ISR is not here: ask
+    /// [`Image::min_insync_replicas`](crate::Image::min_insync_replicas), which is the same on every node.
+    pub fn resolve(resolver: &Resolver<'_>, topic: &str) -> Self {
+        let values = Values { resolver, topic };
+        Self {
+            cleanup_policy: values.cleanup_policy(),
+            compression_type: values.compression_type(),
+            delete_retention_ms: values.number("delete.retention.ms"),
+            file_delete_delay_ms: values.number("file.delete.delay.ms"),
+            index_interval_bytes: values.number("index.interval.bytes"),
+            max_compaction_lag_ms: values.number("max.compaction.lag.ms"),
+            max_message_bytes: values.number("max.message.bytes"),
+            message_timestamp_type: values.timestamp_type(),
+            message_timestamp_before_max_ms: values.number("message.timestamp.before.max.ms"),
+            message_timestamp_after_max_ms: values.number("message.timestamp.after.max.ms"),
+            min_cleanable_dirty_ratio: values.number("min.cleanable.dirty.ratio"),
+            min_compaction_lag_ms: values.number("min.compaction.lag.ms"),
+            retention_bytes: values.number("retention.bytes"),
+            retention_ms: values.number("retention.ms"),
+            segment_bytes: values.number("segment.bytes"),
+            segment_index_bytes: values.number("segment.index.bytes"),
+            segment_jitter_ms: values.number("segment.jitter.ms"),
+            segment_ms: values.number("segment.ms"),
+            unclean_leader_election_enable: values.boolean("unclean.leader.election.enable"),
+            write_caching: values.boolean("write.caching"),
+        }
+    }
+}
+
+struct Values<'a> {
+    resolver: &'a Resolver<'a>,
+    topic: &'a str,
+}
+
+impl Values<'_> {
+    fn text(&self, name: &'static str) -> String {
+        let value = self.resolver.topic_value(self.topic, definition(name));
+        value
+            .map(|value| value.trim().to_owned())
+            .unwrap_or_default()
+    }
+
+    /// A value that does not parse can only be static; its broker refused to start with it, and the default stands in.
+    fn number<T: std::str::FromStr + Default>(&self, name: &'static str) -> T {
+        let default = || {
+            definition(name)
+                .default
+                .and_then(|default| default.parse().ok())
+                .unwrap_or_default()
+        };
+        self.text(name).parse().unwrap_or_else(|_| default())
+    }
+
+    fn boolean(&self, name: &'static str) -> bool {
+        self.text(name).eq_ignore_ascii_case("true")
+    }
+
+    fn cleanup_policy(&self) -> CleanupPolicy {
+        let text = self.text("cleanup.policy");
+        let has = |policy| list_items(&text).any(|item| item == policy);
+        CleanupPolicy {
+            delete: has("delete"),
+            compact: has("compact"),
+        }
+    }
+
+    fn compression_type(&self) -> CompressionType {
+        match self.text("compression.type").as_str() {
+            "uncompressed" => CompressionType::Uncompressed,
+            "gzip" => CompressionType::Gzip {
+                level: self.number("compression.gzip.level"),
+            },
+            "snappy" => CompressionType::Snappy,
+            "lz4" => CompressionType::Lz4 {
+                level: self.number("compression.lz4.level"),
+            },
+            "zstd" => CompressionType::Zstd {
+                level: self.number("compression.zstd.level"),
+            },
+            _ => CompressionType::Producer,
+        }
+    }
+
+    fn timestamp_type(&self) -> TimestampType {
+        match self.text("message.timestamp.type").as_str() {
+            "LogAppendTime" => TimestampType::LogAppendTime,
+            _ => TimestampType::CreateTime,
+        }
+    }
+}
+
+fn definition(name: &str) -> &'static ConfigDefinition {
+    let found = TOPIC_CONFIGS
+        .iter()
+        .find(|definition| definition.name == name);
+    found.unwrap_or_else(|| unreachable!("{name} is a name of this file and must be in the table"))
+}

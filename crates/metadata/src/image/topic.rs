@@ -1,0 +1,188 @@
+//! Topics and their partitions.
+
+use std::fmt;
+use std::sync::Arc;
+
+use tidelog_wire::types::{BrokerId, LeaderEpoch, PartitionEpoch, PartitionIndex};
+use tidelog_wire::{Str, Uuid};
+
+/// Kafka's TopicIdPartition: names a partition of this topic and not of a later one of the same name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TopicIdPartition {
+    pub topic_id: Uuid,
+    pub partition: PartitionIndex,
+}
+
+impl fmt::Display for TopicIdPartition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.topic_id, self.partition)
+    }
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Topic {
+    pub id: Uuid,
+    pub name: Str,
+    pub(super) partitions: Vec<Arc<Partition>>,
+}
+
+impl Topic {
+    pub fn partition_count(&self) -> usize {
+        self.partitions.len()
+    }
+
+    pub fn partition(&self, index: PartitionIndex) -> Option<&Arc<Partition>> {
+        self.partitions.get(usize::try_from(index.get()).ok()?)
+    }
+
+    /// All partitions, from index 0 on without gaps.
+    pub fn partitions(&self) -> impl ExactSizeIterator<Item = (PartitionIndex, &Arc<Partition>)> {
+        self.partitions
+            .iter()
+            .enumerate()
+            .map(|(index, partition)| (PartitionIndex(index as i32), partition))
+    }
+
+    pub fn id_partition(&self, partition: PartitionIndex) -> TopicIdPartition {
+        TopicIdPartition {
+            topic_id: self.id,
+            partition,
+        }
+    }
+
+    /// Replicas of partition 0, which all partitions were created with; 0 for a topic without partitions.
+    pub fn replication_factor(&self) -> usize {
+        self.partitions
+            .first()
+            .map_or(0, |partition| partition.target_replica_count())
+    }
+
+    /// Whether clients must not write to it.
+    pub fn is_internal(&self) -> bool {
+        matches!(
+            self.name.as_str(),
+            "__consumer_offsets" | "__transaction_state" | "__share_group_state"
+        )
+    }
+}
+
+/// KIP-704.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum LeaderRecovery {
+    #[default]
+    Recovered,
+    /// Elected without being known to hold every committed record; until the leader says otherwise it is the only ISR member.
+    Recovering,
+}
+
+impl LeaderRecovery {
+    /// Kafka's number.
+    pub fn code(self) -> i8 {
+        match self {
+            Self::Recovered => 0,
+            Self::Recovering => 1,
+        }
+    }
+
+    pub fn from_code(code: i8) -> Option<Self> {
+        match code {
+            0 => Some(Self::Recovered),
+            1 => Some(Self::Recovering),
+            _ => None,
+        }
+    }
+}
+
+/// Who holds and who leads a partition.
+///
+/// ```text
+/// replicas        everyone who should hold it; the first is the preferred leader
+///   isr           caught up; only active brokers; contains the leader
+///   elr           out of the ISR, yet hold everything committed (KIP-966)
+///   last_known    were in ISR or ELR when it was last complete, and may have lost records since
+///   (the rest)    catching up, or gone
+/// ```
+/// The three sets are disjoint. ELR and last known are empty while |ISR| >= min ISR.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Partition {
+    pub replicas: Vec<BrokerId>,
+    pub isr: Vec<BrokerId>,
+    pub elr: Vec<BrokerId>,
+    pub last_known_elr: Vec<BrokerId>,
+    pub adding_replicas: Vec<BrokerId>,
+    pub removing_replicas: Vec<BrokerId>,
+    /// In the order of `replicas`; empty while every broker has one log directory.
+    pub directories: Vec<Uuid>,
+    /// [`BrokerId::NONE`] when there is none.
+    pub leader: BrokerId,
+    pub leader_recovery: LeaderRecovery,
+    pub leader_epoch: LeaderEpoch,
+    pub partition_epoch: PartitionEpoch,
+}
+
+impl Partition {
+    pub fn has_leader(&self) -> bool {
+        self.leader != BrokerId::NONE
+    }
+
+    /// The first replica.
+    pub fn preferred_leader(&self) -> BrokerId {
+        self.replicas.first().copied().unwrap_or(BrokerId::NONE)
+    }
+
+    /// The replicas that a reassignment under way ends with.
+    pub fn target_replicas(&self) -> impl Iterator<Item = BrokerId> {
+        self.replicas
+            .iter()
+            .copied()
+            .filter(|replica| !self.removing_replicas.contains(replica))
+    }
+
+    pub fn target_replica_count(&self) -> usize {
+        self.target_replicas().count()
+    }
+
+    pub fn is_under_replicated(&self) -> bool {
+        self.isr.len() < self.target_replica_count()
+    }
+}
+
+/// `configured` or else half of the replicas rounded up, at least 1 and at most all of them. Leader and controller
+/// must agree on it, so both ask here (DESIGN 7.13).
+pub fn min_insync_replicas(configured: Option<i32>, replica_count: usize) -> usize {
+    let wanted = match configured {
+        Some(count) => usize::try_from(count).unwrap_or(1),
+        None => replica_count.div_ceil(2),
+    };
+    wanted.clamp(1, replica_count.max(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn min_isr_is_half_the_replicas_unless_set_and_never_more_than_all() {
+        let table = [
+            (None, 1, 1),
+            (None, 2, 1),
+            (None, 3, 2),
+            (None, 4, 2),
+            (None, 5, 3),
+            (Some(2), 3, 2),
+            (Some(1), 3, 1),
+            (Some(3), 2, 2),
+            (Some(2), 1, 1),
+            (Some(0), 3, 1),
+            (Some(-4), 3, 1),
+            (None, 0, 1),
+        ];
+        for (configured, replicas, expected) in table {
+            assert_eq!(
+                min_insync_replicas(configured, replicas),
+                expected,
+                "{configured:?} of {replicas}"
+            );
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! What may be asked of the controller. Admin requests are Kafka's own messages; the rest, which in Kafka
+//! are the controller-only APIs, are ours.
+
+use tidelog_wire::messages::{
+    AlterConfigsRequest, CreatePartitionsRequest, CreateTopicsRequest, DeleteTopicsRequest,
+    ElectLeadersRequest, IncrementalAlterConfigsRequest, UnregisterBrokerRequest,
+};
+use tidelog_wire::types::{BrokerEpoch, BrokerId, LeaderEpoch, PartitionEpoch};
+use tidelog_wire::{Str, Uuid};
+
+use crate::image::{Endpoint, LeaderRecovery, LogPosition, Node, TopicIdPartition};
+
+/// A question to [`decide`](crate::decide); each variant is answered by the [`Response`](crate::Response) of its name.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Request {
+    /// Founds the cluster, once. A later one with the same cluster id only updates the nodes.
+    Bootstrap {
+        cluster_id: Str,
+        nodes: Vec<Node>,
+        /// Cluster-wide dynamic defaults to begin with, such as a static `min.insync.replicas`.
+        default_configs: Vec<(Str, Str)>,
+    },
+    RegisterBroker(Box<BrokerRegistration>),
+    /// The broker has applied its registration and may lead again.
+    UnfenceBroker(BrokerIdentity),
+    /// The broker's session ended: out of every ISR, leaderships move.
+    FenceBroker(BrokerIdentity),
+    /// The broker is slow, not dead: leaderships move away and it leaves ISRs that do without it, but it stays unfenced.
+    DemoteBroker(BrokerIdentity),
+    /// The broker wants to stop. Asked again until the answer says ready; `force` gives up waiting for min ISR.
+    ControlledShutdown {
+        broker: BrokerIdentity,
+        force: bool,
+    },
+    AlterPartition(AlterPartition),
+    /// Replicas found damaged while running (bad batch below the durable mark, failed log directory).
+    ReportUnclean {
+        broker: BrokerIdentity,
+        replicas: Vec<ReplicaReport>,
+    },
+    /// Replicas that caught up with their leader's epoch start after having been unclean.
+    ReplicaRecovered {
+        broker: BrokerIdentity,
+        partitions: Vec<TopicIdPartition>,
+    },
+    AllocateProducerIds(BrokerIdentity),
+    /// The periodic check of `leader.imbalance.check.interval.seconds`: moves leaderships back to preferred replicas.
+    BalanceLeaders,
+    CreateTopics {
+        request: CreateTopicsRequest,
+        origin: CreateOrigin,
+    },
+    DeleteTopics(DeleteTopicsRequest),
+    CreatePartitions(CreatePartitionsRequest),
+    IncrementalAlterConfigs(IncrementalAlterConfigsRequest),
+    AlterConfigs(AlterConfigsRequest),
+    ElectLeaders(ElectLeadersRequest),
+    UnregisterBroker(UnregisterBrokerRequest),
+}
+
+/// One incarnation of a broker, as its registration was answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct BrokerIdentity {
+    pub broker_id: BrokerId,
+    pub broker_epoch: BrokerEpoch,
+}
+
+/// Why topics are being created.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CreateOrigin {
+    /// A client's CreateTopics: what cannot be done now is an error.
+    Admin,
+    /// A broker's own wish (auto-creation, internal topics): the replication factor is lowered to the brokers the
+    /// cluster is known to have, and while they are not registered the answer is LEADER_NOT_AVAILABLE, which is
+    /// retriable (DESIGN 7.13).
+    Broker,
+}
+
+/// A starting broker introduces itself (KIP-631, KIP-966).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BrokerRegistration {
+    pub broker_id: BrokerId,
+    /// `None` from a broker that has not learned it yet.
+    pub cluster_id: Option<Str>,
+    pub incarnation_id: Uuid,
+    pub directory_id: Uuid,
+    pub endpoints: Vec<Endpoint>,
+    pub rack: Option<Str>,
+    /// The broker epoch found in the clean-shutdown marker; [`BrokerEpoch::NONE`] without one.
+    pub previous_broker_epoch: BrokerEpoch,
+    /// Where each replica's log ends. The unclean ones must be listed; of the others, those named are candidates
+    /// should their partition have lost every clean replica.
+    pub replicas: Vec<ReplicaReport>,
+}
+
+/// A replica's state on disk at registration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReplicaReport {
+    pub partition: TopicIdPartition,
+    /// The log may lack records it once acknowledged (DESIGN 7.5).
+    pub unclean: bool,
+    pub position: LogPosition,
+}
+
+/// Changes of ISRs by one leader (KIP-497, KIP-841, KIP-903).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AlterPartition {
+    pub broker: BrokerIdentity,
+    pub partitions: Vec<PartitionAlteration>,
+}
+
+/// The new ISR of one partition, as its leader wants it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PartitionAlteration {
+    pub partition: TopicIdPartition,
+    pub leader_epoch: LeaderEpoch,
+    pub partition_epoch: PartitionEpoch,
+    pub new_isr: Vec<IsrMember>,
+    pub leader_recovery: LeaderRecovery,
+}
+
+/// A member of a proposed ISR.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IsrMember {
+    pub broker_id: BrokerId,
+    /// The incarnation whose fetches the leader saw. [`BrokerEpoch::NONE`] does for a member that stays, never for one that joins.
+    pub broker_epoch: BrokerEpoch,
+}

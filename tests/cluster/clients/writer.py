@@ -1,6 +1,6 @@
 """Produces with librdkafka until standard input ends, and prints each delivery report as a line of JSON.
 
-usage: writer.py TOPIC RECORDS_PER_SECOND VALUE_BYTES key=value...
+usage: writer.py TOPIC NAME RECORDS_PER_SECOND VALUE_BYTES key=value...
 The keys are librdkafka's settings; acks=all and idempotence are set, everything else is default.
 """
 
@@ -22,8 +22,8 @@ def report(error, message):
 
 
 def main():
-    topic, rate, size = sys.argv[1], float(sys.argv[2]), int(sys.argv[3])
-    settings = dict(setting.split("=", 1) for setting in sys.argv[4:])
+    topic, name, rate, size = sys.argv[1], sys.argv[2], float(sys.argv[3]), int(sys.argv[4])
+    settings = dict(setting.split("=", 1) for setting in sys.argv[5:])
     producer = Producer({"enable.idempotence": True, "acks": "all", **settings})
     stop = threading.Event()
     threading.Thread(target=lambda: (sys.stdin.read(), stop.set()), daemon=True).start()
@@ -31,7 +31,7 @@ def main():
     while not stop.is_set():
         behind = (time.monotonic() - started) * rate - sequence
         if behind >= 1:
-            value = f"confluent-{sequence}"
+            value = f"{name}-{sequence}"
             try:
                 producer.produce(topic, value.ljust(size, "."), key=str(sequence), on_delivery=report)
                 sequence += 1

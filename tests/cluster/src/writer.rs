@@ -27,16 +27,25 @@ const STOP_LIMIT: Duration = Duration::from_secs(130);
 /// Padding of values, which is no part of the identity of a record.
 const PADDING: char = '.';
 
-/// How fast and how much a writer writes.
+/// How fast and how much a writer writes, and what its values begin with.
 #[derive(Clone, Copy)]
 pub struct Load {
+    pub name: &'static str,
     pub records_per_second: u32,
     pub value_bytes: usize,
+}
+
+impl Load {
+    /// For one of several writers on a topic.
+    pub fn named(self, name: &'static str) -> Load {
+        Load { name, ..self }
+    }
 }
 
 impl Default for Load {
     fn default() -> Load {
         Load {
+            name: "writer",
             records_per_second: 400,
             value_bytes: 200,
         }
@@ -80,13 +89,14 @@ impl Writer {
         python.args([
             WRITER_SCRIPT,
             topic,
+            load.name,
             &load.records_per_second.to_string(),
             &load.value_bytes.to_string(),
         ]);
         python
             .arg(format!("bootstrap.servers={}", cluster.bootstrap()))
             .args(settings);
-        Writer::process(cluster, python, "confluent", StopsBy::EndOfInput)
+        Writer::process(cluster, python, load.name, StopsBy::EndOfInput)
     }
 
     /// The Java client on its default settings, which are idempotent acks=all.

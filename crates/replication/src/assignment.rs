@@ -12,6 +12,8 @@ pub struct Assignment<'a> {
     /// All replicas with what the same image says of their brokers.
     pub replicas: &'a [Replica],
     pub isr: &'a [BrokerId],
+    /// Eligible leader replicas (KIP-966).
+    pub elr: &'a [BrokerId],
     /// Effective min.insync.replicas (capped at the number of target replicas), computed as the controller does.
     pub min_isr: usize,
 }

@@ -41,13 +41,16 @@ pub enum Effect {
     /// Follower: the leader deleted records below this offset. Persist the new log start, then call
     /// [`Partition::log_start_advanced`](crate::Partition::log_start_advanced).
     AdvanceLogStart(Offset),
+    /// This replica was granted the leadership while a truncation was under way, and could not take it: call
+    /// [`Partition::assignment_changed`](crate::Partition::assignment_changed) again with the image's state.
+    ReapplyAssignment,
     /// Follower: [`Partition::fetch_position`](crate::Partition::fetch_position) has something to send to the leader:
     /// name this partition in the next replica Fetch.
     FetchReady,
     /// This leader isolated itself: Metadata shows leader -1 for the partition until [`Effect::Resume`]; requests
     /// are refused by the methods themselves.
     StepAside,
-    /// The isolation is over, and this replica still leads.
+    /// Metadata shows what the image says again: the isolation is over, or the leadership is.
     Resume,
 }
 

@@ -22,9 +22,13 @@
 mod assignment;
 mod effect;
 mod fetch;
+mod follower;
 mod history;
 mod isr;
+mod leader;
+mod local;
 mod partition;
+mod progress;
 
 pub use assignment::{Assignment, Replica};
 pub use effect::{AckError, Effect};

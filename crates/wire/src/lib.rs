@@ -5,7 +5,9 @@ pub mod api_key;
 pub mod codec;
 pub mod compression;
 pub mod error_code;
+pub mod frame;
 pub mod messages;
+pub mod record;
 pub mod record_batch;
 pub mod types;
 

@@ -10,6 +10,7 @@ use std::ops::RangeInclusive;
 
 pub use reader::Reader;
 pub use writer::Writer;
+pub(crate) use writer::{varint_size, varlong_size};
 
 use crate::ApiKey;
 

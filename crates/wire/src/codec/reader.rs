@@ -200,11 +200,20 @@ impl Reader {
         &mut self,
         flexible: bool,
         min_size: usize,
-        mut element: impl FnMut(&mut Self) -> Result<T, DecodeError>,
+        element: impl FnMut(&mut Self) -> Result<T, DecodeError>,
     ) -> Result<Option<Vec<T>>, DecodeError> {
-        let Some(count) = self.len(flexible)? else {
-            return Ok(None);
-        };
+        self.len(flexible)?
+            .map(|count| self.elements(count, min_size, element))
+            .transpose()
+    }
+
+    /// `count` elements, as some length field claims.
+    pub(crate) fn elements<T>(
+        &mut self,
+        count: usize,
+        min_size: usize,
+        mut element: impl FnMut(&mut Self) -> Result<T, DecodeError>,
+    ) -> Result<Vec<T>, DecodeError> {
         let available_bytes = self.remaining();
         if count > available_bytes / min_size.max(1) {
             return Err(DecodeError::CountTooLarge {
@@ -219,7 +228,7 @@ impl Reader {
             }
             elements.push(element(self)?);
         }
-        Ok(Some(elements))
+        Ok(elements)
     }
 
     /// Doubles the room for elements, up to `count`, within what the input's size pays for.

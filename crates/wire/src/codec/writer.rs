@@ -275,3 +275,15 @@ impl Writer {
         Ok(())
     }
 }
+
+/// Bytes that [`Writer::varint`] takes.
+pub fn varint_size(value: i32) -> usize {
+    varlong_size(value.into())
+}
+
+/// Bytes that [`Writer::varlong`] takes.
+pub fn varlong_size(value: i64) -> usize {
+    let zigzag = ((value << 1) ^ (value >> 63)) as u64;
+    let bits = u64::BITS - zigzag.leading_zeros();
+    bits.max(1).div_ceil(7) as usize
+}

@@ -125,6 +125,33 @@ impl BatchHeader {
         self.producer_id != ProducerId::NONE
     }
 
+    /// What must hold for a batch fresh from a producer, where nothing was compacted away yet, and
+    /// which only brokers may mark as control.
+    pub fn check_produced(&self) -> Result<(), BatchError> {
+        if self.record_count < 1
+            || i64::from(self.last_offset_delta) + 1 != i64::from(self.record_count)
+        {
+            return Err(BatchError::BadField("record count"));
+        }
+        if self.attributes.compression().is_err() || self.attributes.is_control() {
+            return Err(BatchError::BadField("attributes"));
+        }
+        if self.has_producer_id() {
+            if self.producer_id.0 < 0 {
+                return Err(BatchError::BadField("producer id"));
+            }
+            if self.producer_epoch.0 < 0 {
+                return Err(BatchError::BadField("producer epoch"));
+            }
+            if self.base_sequence < 0 {
+                return Err(BatchError::BadField("base sequence"));
+            }
+        } else if self.attributes.is_transactional() {
+            return Err(BatchError::BadField("producer id"));
+        }
+        Ok(())
+    }
+
     /// Compares the stored CRC with that of `batch`, which is the whole batch.
     pub fn verify_crc(&self, batch: &[u8]) -> Result<(), BatchError> {
         let needed_bytes = self.size_in_bytes();

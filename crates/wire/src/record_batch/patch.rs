@@ -23,6 +23,11 @@ pub fn set_log_append_time(batch: &mut [u8], now_ms: i64) {
     let attributes = attributes.with_timestamp_type(TimestampType::LogAppendTime);
     batch[21..23].copy_from_slice(&attributes.0.to_be_bytes());
     batch[35..43].copy_from_slice(&now_ms.to_be_bytes());
+    seal(batch);
+}
+
+/// Computes the CRC of a whole batch and stores it.
+pub(crate) fn seal(batch: &mut [u8]) {
     let crc = crc32c(&batch[CRC_START..]);
     batch[17..21].copy_from_slice(&crc.to_be_bytes());
 }

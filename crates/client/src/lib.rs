@@ -1,1 +1,23 @@
-//! A small Kafka client: connections, routing, retries.
+//! A small Kafka client, enough for the replica fetcher (which needs [`Connection`] alone), the command line, the benchmarks
+//! and the tests.
+//!
+//! [`Connection`] is one socket: pipelined requests, checked answers. [`Client`] knows a cluster: bootstrap, metadata, who leads
+//! what, whom to ask again. [`Producer`] and [`Consumer`] move records of one topic, without groups or transactions.
+
+mod bootstrap;
+mod client;
+mod connection;
+//mod consumer;
+mod error;
+mod metadata;
+mod net;
+//mod producer;
+mod resolve;
+
+pub use bootstrap::parse_bootstrap;
+pub use client::{Client, ClientOptions};
+pub use connection::{ConnectOptions, Connection, InFlight, ServedVersions};
+//pub use consumer::{ConsumedRecord, Consumer, ConsumerOptions, StartFrom};
+pub use error::{ClientError, ConnectError, SendError};
+pub use metadata::{Leader, TopicLeaders};
+//pub use producer::{Delivered, Producer, ProducerOptions};

@@ -10,6 +10,21 @@ pub mod source;
 
 pub use listeners::Listener;
 pub use names::Ineffective;
-pub use node::{NodeConfig, Surroundings};
-pub use reader::InvalidSetting;
+pub use node::{NodeConfig, Roles, Surroundings};
+pub use quorum::Voter;
+pub use reader::{InvalidSetting, Reader};
 pub use source::{RawConfig, SourceError};
+
+/// A node's settings and what is to be said about them.
+pub struct Loaded {
+    pub node: NodeConfig,
+    pub ineffective: Ineffective,
+}
+
+/// Validates everything that was said.
+pub fn load(raw: &RawConfig, around: &Surroundings) -> Result<Loaded, InvalidSetting> {
+    let reader = Reader::new(raw);
+    let node = NodeConfig::read(&reader, raw, around)?;
+    names::check_values(raw)?;
+    Ok(Loaded { node, ineffective: names::ineffective(raw, &reader.served()) })
+}

@@ -1,18 +1,16 @@
 //! Which property names exist: what is served here, what is Kafka's but has no effect here, what nobody knows.
 
+use tidelog_metadata::config::{BROKER_CONFIGS, Effect, broker_config, check_value, nearest_name};
+
+use super::reader::InvalidSetting;
 use super::source::RawConfig;
 
 /// Kafka's names, so that a file taken from Kafka is not called full of typos.
 const KAFKA_NAMES: &str = include_str!("kafka_names.txt");
 
 /// Prefixes under which Kafka takes any name (per-listener settings, plug-ins' own).
-const KAFKA_PREFIXES: [&str; 5] = [
-    "listener.name.",
-    "sasl.",
-    "ssl.",
-    "remote.log.",
-    "config.providers.",
-];
+const KAFKA_PREFIXES: [&str; 5] =
+    ["listener.name.", "sasl.", "ssl.", "remote.log.", "config.providers."];
 
 /// Names of a configuration that will do nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,17 +18,50 @@ pub struct Ineffective {
     /// Kafka's own, not served (yet).
     pub accepted: Vec<String>,
     /// Nobody's, with the nearest known name where one is near.
-    pub unknown: Vec<(String, Option<String>)>,
+    pub unknown: Vec<(String, Option<&'static str>)>,
 }
 
-/// Sorts out what of `raw` is not in `served`.
-pub fn ineffective(raw: &RawConfig, served: &[&str]) -> Ineffective {
+impl Ineffective {
+    /// What to warn of, a sentence each.
+    pub fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        if !self.accepted.is_empty() {
+            warnings.push(format!("accepted without effect: {}", self.accepted.join(", ")));
+        }
+        for (name, nearest) in &self.unknown {
+            warnings.push(match nearest {
+                Some(nearest) => format!("unknown property {name}, did you mean {nearest}?"),
+                None => format!("unknown property {name}"),
+            });
+        }
+        warnings
+    }
+}
+
+/// Checks every value whose definition is known.
+pub fn check_values(raw: &RawConfig) -> Result<(), InvalidSetting> {
+    for (key, setting) in raw.iter() {
+        let Some(definition) = broker_config(key).filter(|_| !setting.value.trim().is_empty()) else {
+            continue;
+        };
+        check_value(definition, &setting.value)
+            .map_err(|sentence| InvalidSetting { origin: setting.origin.clone(), sentence })?;
+    }
+    Ok(())
+}
+
+/// Sorts out what of `raw` has no effect. `read` are the names that the node's own configuration read.
+pub fn ineffective(raw: &RawConfig, read: &[&str]) -> Ineffective {
+    let is_served = |key: &str| {
+        read.contains(&key) || broker_config(key).is_some_and(|d| d.effect == Effect::Implemented)
+    };
     let mut found = Ineffective::default();
-    for (key, _) in raw.iter().filter(|(key, _)| !served.contains(key)) {
+    for (key, _) in raw.iter().filter(|(key, _)| !is_served(key)) {
         if is_kafkas(key) {
             found.accepted.push(key.to_owned());
         } else {
-            found.unknown.push((key.to_owned(), nearest(key, served)));
+            let ours = BROKER_CONFIGS.iter().map(|definition| definition.name);
+            found.unknown.push((key.to_owned(), nearest_name(key, ours.chain(kafka_names()))));
         }
     }
     found
@@ -41,78 +72,49 @@ fn is_kafkas(key: &str) -> bool {
         || KAFKA_PREFIXES.iter().any(|prefix| key.starts_with(prefix))
 }
 
-fn kafka_names<'a>() -> impl Iterator<Item = &'a str> {
+fn kafka_names() -> impl Iterator<Item = &'static str> {
     KAFKA_NAMES.lines().filter(|line| !line.starts_with('#'))
-}
-
-/// The known name closest to `key`, if a few slips of the finger explain the difference.
-pub fn nearest(key: &str, served: &[&str]) -> Option<String> {
-    let slips_max = (key.len() / 4).clamp(1, 4);
-    served
-        .iter()
-        .copied()
-        .chain(kafka_names())
-        .map(|name| (edit_distance(key, name), name))
-        .filter(|&(distance, _)| distance <= slips_max)
-        .min_by_key(|&(distance, _)| distance)
-        .map(|(_, name)| name.to_owned())
-}
-
-/// Levenshtein's distance in bytes.
-fn edit_distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.bytes().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.bytes().enumerate() {
-            let substituted = diagonal + usize::from(x != y);
-            diagonal = row[j + 1];
-            row[j + 1] = substituted.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_typo_is_told_from_a_property_of_kafkas_without_effect() {
+    fn raw(settings: &[(&str, &str)]) -> RawConfig {
         let mut raw = RawConfig::default();
-        for key in [
-            "node.id",
-            "num.io.threads",
-            "listener.name.x.ssl.key",
-            "num.partition",
-            "my.own",
-        ] {
-            raw.set(key, "1");
+        for (key, value) in settings {
+            raw.set(key, *value);
         }
-        let found = ineffective(&raw, &["node.id", "num.partitions"]);
-        assert_eq!(
-            found.accepted,
-            ["listener.name.x.ssl.key", "num.io.threads"]
-        );
-        let expected = [
-            ("my.own".to_owned(), None),
-            (
-                "num.partition".to_owned(),
-                Some("num.partitions".to_owned()),
-            ),
-        ];
-        assert_eq!(found.unknown, expected);
+        raw
     }
 
     #[test]
-    fn distances() {
-        for (a, b, distance) in [
-            ("", "", 0),
-            ("a", "", 1),
-            ("kitten", "sitting", 3),
-            ("ab", "ba", 2),
-        ] {
-            assert_eq!(edit_distance(a, b), distance, "{a} {b}");
-        }
+    fn a_typo_is_told_from_a_property_of_kafkas_without_effect() {
+        let settings = raw(&[
+            ("num.partitions", "1"),
+            ("our.own", "1"),
+            ("num.io.threads", "8"),
+            ("listener.name.x.ssl.key", "k"),
+            ("num.partition", "1"),
+            ("not.like.anything", "1"),
+        ]);
+        let found = ineffective(&settings, &["our.own"]);
+        assert_eq!(found.accepted, ["listener.name.x.ssl.key", "num.io.threads"]);
+        assert_eq!(
+            found.warnings(),
+            [
+                "accepted without effect: listener.name.x.ssl.key, num.io.threads",
+                "unknown property not.like.anything",
+                "unknown property num.partition, did you mean num.partitions?",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_bad_value_of_any_served_name_is_found() {
+        assert_eq!(check_values(&raw(&[("num.partitions", "3"), ("log.retention.ms", "")])), Ok(()));
+        let error = check_values(&raw(&[("auto.create.topics.enable", "maybe")])).unwrap_err().to_string();
+        assert!(error.contains("auto.create.topics.enable") && error.contains("true or false"), "{error}");
+        assert!(error.starts_with("--override: "), "{error}");
     }
 }

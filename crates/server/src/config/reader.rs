@@ -11,12 +11,10 @@ use super::source::{Origin, RawConfig};
 
 /// A setting that makes no sense, as one sentence: where, which, what it says, what is allowed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{origin}: {key}={value} is not valid: must be {allowed}")]
+#[error("{origin}: {sentence}")]
 pub struct InvalidSetting {
     pub origin: Origin,
-    pub key: String,
-    pub value: String,
-    pub allowed: Allowed,
+    pub sentence: String,
 }
 
 pub struct Reader<'a> {
@@ -95,11 +93,10 @@ impl<'a> Reader<'a> {
     /// A complaint about the value that `key` has, or about its absence.
     pub fn invalid(&self, key: &str, allowed: impl Into<Allowed>) -> InvalidSetting {
         let setting = self.raw.get(key);
+        let value = setting.map_or("", |s| s.value.as_str());
         InvalidSetting {
             origin: setting.map_or(Origin::Default, |s| s.origin.clone()),
-            key: key.to_owned(),
-            value: setting.map_or_else(String::new, |s| s.value.clone()),
-            allowed: allowed.into(),
+            sentence: format!("{key}={value} is not valid: must be {}", allowed.into()),
         }
     }
 }

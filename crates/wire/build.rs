@@ -17,20 +17,12 @@ fn main() {
     let mut paths: Vec<PathBuf> = fs::read_dir(&schemas)
         .expect("proto/kafka can be listed")
         .map(|entry| entry.expect("proto/kafka can be listed").path())
-        .filter(|path| {
-            path.extension()
-                .is_some_and(|extension| extension == "schema")
-        })
+        .filter(|path| path.extension().is_some_and(|extension| extension == "schema"))
         .collect();
     paths.sort();
     let mut files: Vec<schema::File> = paths
         .iter()
-        .map(|path| {
-            parse::parse(
-                &path.to_string_lossy(),
-                &fs::read_to_string(path).expect("a schema can be read"),
-            )
-        })
+        .map(|path| parse::parse(&path.to_string_lossy(), &fs::read_to_string(path).expect("a schema can be read")))
         .collect();
     files.sort_by_key(|file| file.api.as_ref().map_or(i16::MAX, |api| api.key));
 

@@ -23,27 +23,14 @@ impl<'a> Lines<'a> {
 
 /// Panics, with file and line, if the text does not follow the notation: the build has to stop.
 pub fn parse(path: &str, text: &str) -> File {
-    let mut lines = Lines {
-        path,
-        lines: text.lines().collect(),
-        next: 0,
-    };
-    let mut file = File {
-        doc: Vec::new(),
-        api: None,
-        messages: Vec::new(),
-    };
+    let mut lines = Lines { path, lines: text.lines().collect(), next: 0 };
+    let mut file = File { doc: Vec::new(), api: None, messages: Vec::new() };
     while let Some(line) = lines.next() {
         let words: Vec<&str> = line.split_whitespace().collect();
         match words.as_slice() {
             [] => {}
             ["#", ..] => file.doc.push(line[1..].trim().to_owned()),
-            ["api", key, name] => {
-                file.api = Some(Api {
-                    key: number(&lines, key),
-                    name: (*name).to_owned(),
-                })
-            }
+            ["api", key, name] => file.api = Some(Api { key: number(&lines, key), name: (*name).to_owned() }),
             [kind, name, versions, rest @ .., "{"] => {
                 let kind = match *kind {
                     "request" => Kind::Request,
@@ -52,8 +39,7 @@ pub fn parse(path: &str, text: &str) -> File {
                     "data" => Kind::Data,
                     _ => lines.fail("expected request, response, header or data"),
                 };
-                file.messages
-                    .push(message(&mut lines, kind, name, versions, rest));
+                file.messages.push(message(&mut lines, kind, name, versions, rest));
             }
             _ => lines.fail("not a declaration"),
         }
@@ -68,16 +54,8 @@ fn message(lines: &mut Lines, kind: Kind, name: &str, versions: &str, rest: &[&s
         ["flexible", from] => Some(self::versions(lines, from, versions.max).min),
         _ => lines.fail("expected: flexible N+"),
     };
-    let root = Struct {
-        name: name.to_owned(),
-        fields: Vec::new(),
-    };
-    let mut message = Message {
-        kind,
-        versions,
-        flexible_from,
-        structs: vec![root],
-    };
+    let root = Struct { name: name.to_owned(), fields: Vec::new() };
+    let mut message = Message { kind, versions, flexible_from, structs: vec![root] };
     let fields = block(lines, &mut message);
     message.structs[0].fields = fields;
     message
@@ -87,9 +65,7 @@ fn message(lines: &mut Lines, kind: Kind, name: &str, versions: &str, rest: &[&s
 fn block(lines: &mut Lines, message: &mut Message) -> Vec<Field> {
     let mut fields = Vec::new();
     loop {
-        let Some(line) = lines.next() else {
-            lines.fail("a brace is not closed")
-        };
+        let Some(line) = lines.next() else { lines.fail("a brace is not closed") };
         let words: Vec<&str> = line.split_whitespace().collect();
         match words.as_slice() {
             [] | ["#", ..] => {}
@@ -97,9 +73,7 @@ fn block(lines: &mut Lines, message: &mut Message) -> Vec<Field> {
             ["struct", name, "{"] => nested(lines, message, name),
             [name, of, attributes @ .., "{"] => {
                 let field = field(lines, message, name, of, attributes);
-                let Some(name) = struct_name(&field.of) else {
-                    lines.fail("only structs have fields")
-                };
+                let Some(name) = struct_name(&field.of) else { lines.fail("only structs have fields") };
                 nested(lines, message, name);
                 fields.push(field);
             }
@@ -120,18 +94,13 @@ fn struct_name(of: &Type) -> Option<&str> {
 
 fn nested(lines: &mut Lines, message: &mut Message, name: &str) {
     let at = message.structs.len();
-    message.structs.push(Struct {
-        name: name.to_owned(),
-        fields: Vec::new(),
-    });
+    message.structs.push(Struct { name: name.to_owned(), fields: Vec::new() });
     let fields = block(lines, message);
     message.structs[at].fields = fields;
 }
 
 fn field(lines: &Lines, message: &Message, name: &str, of: &str, attributes: &[&str]) -> Field {
-    let Some(name) = name.strip_suffix(':') else {
-        lines.fail("expected a colon after the field's name")
-    };
+    let Some(name) = name.strip_suffix(':') else { lines.fail("expected a colon after the field's name") };
     let (of, null) = match of.split_once('?') {
         Some((of, null)) => (of, Some(null)),
         None => (of, None),
@@ -156,23 +125,15 @@ fn field(lines: &Lines, message: &Message, name: &str, of: &str, attributes: &[&
             other => field.versions = versions(lines, other, message.versions.max),
         }
     }
-    field.nullable = null.map(|null| {
-        match null
-            .strip_prefix('(')
-            .and_then(|null| null.strip_suffix(')'))
-        {
-            Some(null) => versions(lines, null, message.versions.max),
-            None => field.versions,
-        }
+    field.nullable = null.map(|null| match null.strip_prefix('(').and_then(|null| null.strip_suffix(')')) {
+        Some(null) => versions(lines, null, message.versions.max),
+        None => field.versions,
     });
     field
 }
 
 fn type_named(lines: &Lines, name: &str) -> Type {
-    if let Some(element) = name
-        .strip_prefix('[')
-        .and_then(|rest| rest.strip_suffix(']'))
-    {
+    if let Some(element) = name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
         return Type::Array(Box::new(type_named(lines, element)));
     }
     match name {

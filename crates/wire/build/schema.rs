@@ -135,10 +135,7 @@ impl Type {
 
 impl Struct {
     fn min_size(&self, message: &Message, version: i16) -> usize {
-        let fields = self
-            .fields
-            .iter()
-            .filter(|field| field.tag.is_none() && field.versions.contains(version));
+        let fields = self.fields.iter().filter(|field| field.tag.is_none() && field.versions.contains(version));
         let sizes = fields.map(|field| match (&field.of, field.nullable) {
             (Type::Struct(_), Some(_)) => 1,
             (of, _) => of.min_size(message, version),

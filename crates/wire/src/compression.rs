@@ -77,9 +77,7 @@ impl Compression {
             Self::Lz4 => lz4(data),
             Self::Zstd => zstd::bulk::compress(data, zstd::DEFAULT_COMPRESSION_LEVEL),
         };
-        compressed
-            .map(Bytes::from)
-            .map_err(|_| CompressionError::Failed(self))
+        compressed.map(Bytes::from).map_err(|_| CompressionError::Failed(self))
     }
 
     /// Decompresses piece by piece, and stops as soon as more than `max_bytes` come out. Uncompressed
@@ -87,14 +85,11 @@ impl Compression {
     pub fn decompress(self, data: &Bytes, max_bytes: usize) -> Result<Bytes, CompressionError> {
         match self {
             Self::None => Ok(data.clone()),
-            Self::Gzip => {
-                self.read_capped(flate2::bufread::MultiGzDecoder::new(&data[..]), max_bytes)
-            }
+            Self::Gzip => self.read_capped(flate2::bufread::MultiGzDecoder::new(&data[..]), max_bytes),
             Self::Snappy => snappy::decompress(data, max_bytes),
             Self::Lz4 => self.read_capped(lz4_flex::frame::FrameDecoder::new(&data[..]), max_bytes),
             Self::Zstd => {
-                let decoder = zstd::Decoder::with_buffer(&data[..])
-                    .map_err(|_| CompressionError::Corrupt(self))?;
+                let decoder = zstd::Decoder::with_buffer(&data[..]).map_err(|_| CompressionError::Corrupt(self))?;
                 self.read_capped(decoder, max_bytes)
             }
         }
@@ -103,9 +98,7 @@ impl Compression {
     fn read_capped(self, decoder: impl Read, max_bytes: usize) -> Result<Bytes, CompressionError> {
         let mut output = Vec::new();
         let mut capped = decoder.take(max_bytes as u64 + 1);
-        capped
-            .read_to_end(&mut output)
-            .map_err(|_| CompressionError::Corrupt(self))?;
+        capped.read_to_end(&mut output).map_err(|_| CompressionError::Corrupt(self))?;
         if output.len() > max_bytes {
             return Err(CompressionError::TooLarge { max_bytes });
         }
@@ -133,18 +126,11 @@ fn lz4(data: &[u8]) -> io::Result<Vec<u8>> {
 mod tests {
     use super::*;
 
-    const ALL: [Compression; 5] = [
-        Compression::None,
-        Compression::Gzip,
-        Compression::Snappy,
-        Compression::Lz4,
-        Compression::Zstd,
-    ];
+    const ALL: [Compression; 5] =
+        [Compression::None, Compression::Gzip, Compression::Snappy, Compression::Lz4, Compression::Zstd];
 
     fn text(len: usize) -> Vec<u8> {
-        (0..len)
-            .map(|index| b"one line, another line; "[index % 24] ^ (index / 5000) as u8)
-            .collect()
+        (0..len).map(|index| b"one line, another line; "[index % 24] ^ (index / 5000) as u8).collect()
     }
 
     #[test]
@@ -166,11 +152,7 @@ mod tests {
         for compression in &ALL[1..] {
             let compressed = compression.compress(&text(300_000)).expect("compresses");
             let expected = CompressionError::TooLarge { max_bytes: 299_999 };
-            assert_eq!(
-                compression.decompress(&compressed, 299_999),
-                Err(expected),
-                "{compression:?}"
-            );
+            assert_eq!(compression.decompress(&compressed, 299_999), Err(expected), "{compression:?}");
         }
     }
 
@@ -179,15 +161,9 @@ mod tests {
         for compression in &ALL[1..] {
             let compressed = compression.compress(&text(10_000)).expect("compresses");
             let cut = compressed.slice(..compressed.len() / 2);
-            assert_eq!(
-                compression.decompress(&cut, 1 << 20),
-                Err(CompressionError::Corrupt(*compression))
-            );
+            assert_eq!(compression.decompress(&cut, 1 << 20), Err(CompressionError::Corrupt(*compression)));
             let noise = Bytes::from_static(b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff");
-            assert_eq!(
-                compression.decompress(&noise, 1 << 20),
-                Err(CompressionError::Corrupt(*compression))
-            );
+            assert_eq!(compression.decompress(&noise, 1 << 20), Err(CompressionError::Corrupt(*compression)));
         }
     }
 }

@@ -180,16 +180,12 @@ error_codes! {
 impl ErrorCode {
     /// Kafka's name for the code; `UNKNOWN_ERROR_CODE` for codes newer than this table.
     pub fn name(self) -> &'static str {
-        self.entry()
-            .map_or("UNKNOWN_ERROR_CODE", |entry| entry.name)
+        self.entry().map_or("UNKNOWN_ERROR_CODE", |entry| entry.name)
     }
 
     /// A sentence for people.
     pub fn message(self) -> &'static str {
-        self.entry()
-            .map_or("An error code this version does not know.", |entry| {
-                entry.message
-            })
+        self.entry().map_or("An error code this version does not know.", |entry| entry.message)
     }
 
     /// Whether Kafka's own clients try the same request again.

@@ -22,17 +22,11 @@ pub struct FrameLengthError {
 }
 
 /// The length of the frame that follows `prefix`.
-pub fn frame_length(
-    prefix: [u8; LENGTH_SIZE],
-    max_bytes: usize,
-) -> Result<usize, FrameLengthError> {
+pub fn frame_length(prefix: [u8; LENGTH_SIZE], max_bytes: usize) -> Result<usize, FrameLengthError> {
     let announced_bytes = i32::from_be_bytes(prefix);
     match usize::try_from(announced_bytes) {
         Ok(length) if length <= max_bytes => Ok(length),
-        _ => Err(FrameLengthError {
-            announced_bytes,
-            max_bytes,
-        }),
+        _ => Err(FrameLengthError { announced_bytes, max_bytes }),
     }
 }
 
@@ -68,11 +62,7 @@ impl RequestFrame {
 
     /// The request itself; `R` must be the API's. Bytes behind it are ignored, as Kafka does.
     pub fn decode<R: Request>(mut self) -> Result<R, DecodeError> {
-        assert_eq!(
-            R::KEY,
-            self.api_key,
-            "a request is decoded as its API's type"
-        );
+        assert_eq!(R::KEY, self.api_key, "a request is decoded as its API's type");
         R::decode(&mut self.body, self.api_version)
     }
 }
@@ -90,12 +80,7 @@ pub fn encode_request<R: Request>(
         correlation_id,
         client_id: client_id.cloned(),
     };
-    encode_frame(
-        &header,
-        R::KEY.request_header_version(version),
-        request,
-        version,
-    )
+    encode_frame(&header, R::KEY.request_header_version(version), request, version)
 }
 
 /// A whole frame with its length, as chunks to be written one after the other.
@@ -106,12 +91,7 @@ pub fn encode_response<T: Message>(
     response: &T,
 ) -> Result<Vec<Bytes>, EncodeError> {
     let header = ResponseHeader { correlation_id };
-    encode_frame(
-        &header,
-        api_key.response_header_version(version),
-        response,
-        version,
-    )
+    encode_frame(&header, api_key.response_header_version(version), response, version)
 }
 
 fn encode_frame<H: Message, M: Message>(
@@ -150,9 +130,7 @@ pub fn has_version<R: Request>(version: i16) -> bool {
 mod tests {
     use super::*;
     use crate::messages::produce_request::{PartitionProduceData, TopicProduceData};
-    use crate::messages::{
-        ApiVersionsRequest, ApiVersionsResponse, MetadataRequest, ProduceRequest,
-    };
+    use crate::messages::{ApiVersionsRequest, ApiVersionsResponse, MetadataRequest, ProduceRequest};
 
     fn joined(chunks: Vec<Bytes>) -> Bytes {
         Bytes::from(chunks.concat())
@@ -162,24 +140,13 @@ mod tests {
     fn a_request_comes_back_with_its_header() {
         for version in [0, 8, 9, 13] {
             let client_id = Str::from("me");
-            let sent = MetadataRequest {
-                allow_auto_topic_creation: true,
-                ..Default::default()
-            };
-            let frame =
-                joined(encode_request(7, Some(&client_id), version, &sent).expect("encodes"));
-            let length =
-                frame_length([frame[0], frame[1], frame[2], frame[3]], 1000).expect("is allowed");
+            let sent = MetadataRequest { allow_auto_topic_creation: true, ..Default::default() };
+            let frame = joined(encode_request(7, Some(&client_id), version, &sent).expect("encodes"));
+            let length = frame_length([frame[0], frame[1], frame[2], frame[3]], 1000).expect("is allowed");
             assert_eq!(length, frame.len() - LENGTH_SIZE);
             let request = RequestFrame::parse(frame.slice(LENGTH_SIZE..)).expect("has a header");
-            assert_eq!(
-                (request.api_key, request.api_version),
-                (ApiKey::Metadata, version)
-            );
-            assert_eq!(
-                (request.correlation_id, request.client_id.as_deref()),
-                (7, Some("me"))
-            );
+            assert_eq!((request.api_key, request.api_version), (ApiKey::Metadata, version));
+            assert_eq!((request.correlation_id, request.client_id.as_deref()), (7, Some("me")));
             assert_eq!(request.decode(), Ok(sent));
         }
     }
@@ -187,18 +154,9 @@ mod tests {
     #[test]
     fn api_versions_is_answered_with_header_0_in_every_version() {
         for version in 0..=4 {
-            let chunks = encode_response(
-                ApiKey::ApiVersions,
-                version,
-                9,
-                &ApiVersionsResponse::default(),
-            );
+            let chunks = encode_response(ApiKey::ApiVersions, version, 9, &ApiVersionsResponse::default());
             let frame = joined(chunks.expect("encodes")).slice(LENGTH_SIZE..);
-            assert_eq!(
-                frame[..6],
-                [0, 0, 0, 9, 0, 0],
-                "version {version}: the error code follows the id"
-            );
+            assert_eq!(frame[..6], [0, 0, 0, 9, 0, 0], "version {version}: the error code follows the id");
             assert_eq!(response_correlation_id(&frame), Ok(9));
             assert!(decode_response::<ApiVersionsRequest>(frame, version).is_ok());
         }
@@ -213,14 +171,8 @@ mod tests {
         writer.i16(-1);
         writer.unsigned_varint(0);
         let request = RequestFrame::parse(writer.into_bytes()).expect("has a header");
-        assert_eq!(
-            (request.api_key, request.api_version, request.correlation_id),
-            (ApiKey::ApiVersions, 99, 5)
-        );
-        let expected = DecodeError::UnsupportedVersion {
-            schema: "ApiVersionsRequest",
-            version: 99,
-        };
+        assert_eq!((request.api_key, request.api_version, request.correlation_id), (ApiKey::ApiVersions, 99, 5));
+        let expected = DecodeError::UnsupportedVersion { schema: "ApiVersionsRequest", version: 99 };
         assert_eq!(request.decode::<ApiVersionsRequest>(), Err(expected));
     }
 
@@ -230,16 +182,10 @@ mod tests {
             let mut writer = Writer::new();
             writer.i16(key);
             writer.i16(0);
-            assert_eq!(
-                RequestFrame::parse(writer.into_bytes()).err(),
-                Some(DecodeError::UnknownApiKey(key))
-            );
+            assert_eq!(RequestFrame::parse(writer.into_bytes()).err(), Some(DecodeError::UnknownApiKey(key)));
         }
         for announced_bytes in [-1, i32::MIN, 101] {
-            let error = FrameLengthError {
-                announced_bytes,
-                max_bytes: 100,
-            };
+            let error = FrameLengthError { announced_bytes, max_bytes: 100 };
             assert_eq!(frame_length(announced_bytes.to_be_bytes(), 100), Err(error));
         }
     }
@@ -247,23 +193,11 @@ mod tests {
     #[test]
     fn record_bytes_leave_as_they_came() {
         let records = Bytes::from(vec![7; 10_000]);
-        let partition = PartitionProduceData {
-            index: 0,
-            records: Some(records.clone()),
-        };
-        let topic = TopicProduceData {
-            name: "t".into(),
-            partition_data: vec![partition; 2],
-            ..Default::default()
-        };
-        let request = ProduceRequest {
-            topic_data: vec![topic],
-            ..Default::default()
-        };
+        let partition = PartitionProduceData { index: 0, records: Some(records.clone()) };
+        let topic = TopicProduceData { name: "t".into(), partition_data: vec![partition; 2], ..Default::default() };
+        let request = ProduceRequest { topic_data: vec![topic], ..Default::default() };
         let chunks = encode_request(1, None, 9, &request).expect("encodes");
-        let same_memory = chunks
-            .iter()
-            .filter(|chunk| chunk.as_ptr() == records.as_ptr());
+        let same_memory = chunks.iter().filter(|chunk| chunk.as_ptr() == records.as_ptr());
         assert_eq!(same_memory.count(), 2);
         let total: usize = chunks.iter().map(Bytes::len).sum();
         let length = i32::from_be_bytes([chunks[0][0], chunks[0][1], chunks[0][2], chunks[0][3]]);

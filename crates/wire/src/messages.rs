@@ -3,18 +3,7 @@
 //!
 //! Each message has a module of its own with its nested structs; the message itself is named here too.
 //! Names are Kafka's in Rust's case. A field's default is the schema's, also where a version does not have the field.
-#![allow(
-    clippy::clone_on_copy,
-    clippy::collapsible_else_if,
-    clippy::derivable_impls,
-    clippy::field_reassign_with_default,
-    clippy::identity_op,
-    clippy::manual_range_contains,
-    clippy::nonminimal_bool,
-    clippy::redundant_closure,
-    unused_imports,
-    unused_variables
-)]
+#![allow(clippy::derivable_impls, clippy::field_reassign_with_default, unused_imports, unused_variables)]
 
 use std::ops::RangeInclusive;
 

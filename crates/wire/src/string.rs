@@ -148,10 +148,7 @@ mod tests {
     #[test]
     fn only_utf8_becomes_text() {
         assert_eq!(Str::from_utf8(Bytes::from_static(b"\xff")), None);
-        assert_eq!(
-            Str::from_utf8(Bytes::from_static("ä".as_bytes())).as_deref(),
-            Some("ä")
-        );
+        assert_eq!(Str::from_utf8(Bytes::from_static("ä".as_bytes())).as_deref(), Some("ä"));
     }
 
     #[test]

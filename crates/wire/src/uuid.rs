@@ -107,10 +107,7 @@ mod tests {
             (0, "AAAAAAAAAAAAAAAAAAAAAA"),
             (1, "AAAAAAAAAAAAAAAAAAAAAQ"),
             (u128::MAX, "_____________________w"),
-            (
-                0x0001_0203_0405_0607_0809_0a0b_0c0d_0e0f,
-                "AAECAwQFBgcICQoLDA0ODw",
-            ),
+            (0x0001_0203_0405_0607_0809_0a0b_0c0d_0e0f, "AAECAwQFBgcICQoLDA0ODw"),
         ];
         for (value, text) in table {
             let uuid = Uuid::from_u128(value);

@@ -10,22 +10,14 @@ pub fn declare(code: &mut Code, message: &Message, of: &Struct) {
         if let Some(doc) = doc(message, field) {
             code.line(format!("/// {doc}"));
         }
-        code.line(format!(
-            "pub {}: {},",
-            names::field(field),
-            field_type(field)
-        ));
+        code.line(format!("pub {}: {},", names::field(field), field_type(field)));
     }
     code.close("}");
     code.open(format!("impl Default for {} {{", of.name));
     code.open("fn default() -> Self {");
     code.open("Self {");
     for field in &of.fields {
-        code.line(format!(
-            "{}: {},",
-            names::field(field),
-            names::default(field)
-        ));
+        code.line(format!("{}: {},", names::field(field), names::default(field)));
     }
     code.close("}");
     code.close("}");
@@ -46,14 +38,10 @@ fn doc(message: &Message, field: &Field) -> Option<String> {
         (false, true) => Some(format!("Versions {}+.", versions.min)),
         (false, false) => Some(format!("Versions {}-{}.", versions.min, versions.max)),
     };
-    let null =
-        field
-            .nullable
-            .filter(|null| *null != versions)
-            .map(|null| match null.max >= all.max {
-                true => format!("Null in versions {}+.", null.min),
-                false => format!("Null in versions {}-{}.", null.min, null.max),
-            });
+    let null = field.nullable.filter(|null| *null != versions).map(|null| match null.max >= all.max {
+        true => format!("Null in versions {}+.", null.min),
+        false => format!("Null in versions {}-{}.", null.min, null.max),
+    });
     let doc: Vec<String> = range.into_iter().chain(null).collect();
     (!doc.is_empty()).then(|| doc.join(" "))
 }

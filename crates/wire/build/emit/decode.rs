@@ -23,11 +23,7 @@ pub fn decode(code: &mut Code, message: &Message, of: &Struct) {
 }
 
 fn tagged(code: &mut Code, message: &Message, of: &Struct) {
-    let mut fields = of
-        .fields
-        .iter()
-        .filter(|field| field.tag.is_some())
-        .peekable();
+    let mut fields = of.fields.iter().filter(|field| field.tag.is_some()).peekable();
     if message.flexible_from.is_none() {
         return;
     }
@@ -39,13 +35,9 @@ fn tagged(code: &mut Code, message: &Message, of: &Struct) {
     code.open("match tag {");
     for field in fields {
         let tag = field.tag.unwrap_or_default();
-        let guard = names::condition(field.versions, message.versions)
-            .map_or_else(String::new, |is| format!(" if {is}"));
-        code.line(format!(
-            "{tag}{guard} => out.{} = {},",
-            names::field(field),
-            read(message, field)
-        ));
+        let guard =
+            names::condition(field.versions, message.versions).map_or_else(String::new, |is| format!(" if {is}"));
+        code.line(format!("{tag}{guard} => out.{} = {},", names::field(field), read(message, field)));
     }
     code.line("_ => return Ok(false),");
     code.close("}");
@@ -76,10 +68,7 @@ fn read_plain(message: &Message, field: &Field) -> String {
         Type::Bytes | Type::Records => format!("r.bytes({flexible})?"),
         Type::Struct(name) => format!("{name}::decode(r, version)?"),
         Type::Array(element) => format!("r.array({})?", array_arguments(message, field, element)),
-        fixed => format!(
-            "r.{}()?",
-            names::fixed_method(fixed).expect("all others are fixed")
-        ),
+        fixed => format!("r.{}()?", names::fixed_method(fixed).expect("all others are fixed")),
     }
 }
 
@@ -89,10 +78,7 @@ fn read_nullable(message: &Message, field: &Field) -> String {
         Type::String => format!("r.nullable_string({flexible})?"),
         Type::Bytes | Type::Records => format!("r.nullable_bytes({flexible})?"),
         Type::Struct(name) => format!("r.nullable(|r| {name}::decode(r, version))?"),
-        Type::Array(element) => format!(
-            "r.nullable_array({})?",
-            array_arguments(message, field, element)
-        ),
+        Type::Array(element) => format!("r.nullable_array({})?", array_arguments(message, field, element)),
         fixed => panic!("{}: {fixed:?} cannot be null", field.name),
     }
 }
@@ -103,23 +89,13 @@ fn array_arguments(message: &Message, field: &Field, element: &Type) -> String {
         Type::Bytes | Type::Records => "|r| r.bytes(flexible)".into(),
         Type::Struct(name) => format!("|r| {name}::decode(r, version)"),
         Type::Array(_) => panic!("{}: arrays of arrays are not supported", field.name),
-        fixed => format!(
-            "Reader::{}",
-            names::fixed_method(fixed).expect("all others are fixed")
-        ),
+        fixed => format!("Reader::{}", names::fixed_method(fixed).expect("all others are fixed")),
     };
-    format!(
-        "{}, {}, {decode}",
-        names::flexible_of(field),
-        min_size(message, field.versions, element)
-    )
+    format!("{}, {}, {decode}", names::flexible_of(field), min_size(message, field.versions, element))
 }
 
 /// The least an element can take in any of the versions that have the array.
 fn min_size(message: &Message, versions: Versions, element: &Type) -> usize {
     let sizes = (versions.min..=versions.max).map(|version| element.min_size(message, version));
-    sizes
-        .min()
-        .filter(|size| *size > 0)
-        .expect("elements take space")
+    sizes.min().filter(|size| *size > 0).expect("elements take space")
 }

@@ -10,11 +10,7 @@ pub fn encode(code: &mut Code, message: &Message, of: &Struct) {
     }
     code.line(format!("let flexible = {};", names::flexible(message)));
     for field in &of.fields {
-        let statement = match field.tag {
-            None => Some(write(field)),
-            Some(_) => None,
-        };
-        untagged(code, message, of, field, statement);
+        untagged(code, message, of, field);
     }
     if message.flexible_from.is_some() {
         tagged(code, message, of);
@@ -24,41 +20,26 @@ pub fn encode(code: &mut Code, message: &Message, of: &Struct) {
 }
 
 /// Writes the field in the versions that have it; in the others a value that would be lost is an error.
-/// A tagged field has no statement here, only the check.
-fn untagged(
-    code: &mut Code,
-    message: &Message,
-    of: &Struct,
-    field: &Field,
-    statement: Option<String>,
-) {
+/// A tagged field is only checked here.
+fn untagged(code: &mut Code, message: &Message, of: &Struct, field: &Field) {
     let condition = names::condition(field.versions, message.versions);
-    let check = format!(
-        "if self.{} != {} {{ return Err(EncodeError::FieldNotInVersion {{ field: \"{}.{}\", version }}); }}",
-        names::field(field),
-        names::default(field),
-        of.name,
-        field.name
-    );
-    match (condition, statement, field.ignorable) {
-        (None, Some(statement), _) => code.line(statement),
-        (Some(condition), Some(statement), true) => {
-            code.line(format!("if {condition} {{ {statement} }}"))
+    if field.tag.is_none() {
+        match condition {
+            None => code.line(write(field)),
+            Some(condition) => code.line(format!("if {condition} {{ {} }}", write(field))),
         }
-        (Some(condition), Some(statement), false) => {
-            code.line(format!("if {condition} {{ {statement} }} else {check}"));
-        }
-        (Some(condition), None, false) => code.line(format!("if !({condition}) {{ {check} }}")),
-        (_, None, _) => {}
+    }
+    let outside = names::outside(field.versions, message.versions).filter(|_| !field.ignorable);
+    if let Some(outside) = outside {
+        code.open(format!("if {outside} && {} {{", names::is_set(field)));
+        let name = format!("{}.{}", of.name, field.name);
+        code.line(format!("return Err(EncodeError::FieldNotInVersion {{ field: \"{name}\", version }});"));
+        code.close("}");
     }
 }
 
 fn tagged(code: &mut Code, message: &Message, of: &Struct) {
-    let mut fields: Vec<&Field> = of
-        .fields
-        .iter()
-        .filter(|field| field.tag.is_some())
-        .collect();
+    let mut fields: Vec<&Field> = of.fields.iter().filter(|field| field.tag.is_some()).collect();
     if fields.is_empty() {
         return code.line("if flexible { w.unsigned_varint(0); }");
     }
@@ -67,7 +48,7 @@ fn tagged(code: &mut Code, message: &Message, of: &Struct) {
     let mut count = Vec::new();
     for field in &fields {
         let present = format!("has_{}", field.name);
-        let is_set = format!("self.{} != {}", names::field(field), names::default(field));
+        let is_set = names::is_set(field);
         match names::condition(field.versions, message.versions) {
             None => code.line(format!("let {present} = {is_set};")),
             Some(condition) => code.line(format!("let {present} = {condition} && {is_set};")),
@@ -78,10 +59,7 @@ fn tagged(code: &mut Code, message: &Message, of: &Struct) {
     for field in &fields {
         let tag = field.tag.unwrap_or_default();
         let body = format!("{{ {} Ok(()) }}", write(field));
-        code.line(format!(
-            "if has_{} {{ w.tagged_field({tag}, |w| {body})?; }}",
-            field.name
-        ));
+        code.line(format!("if has_{} {{ w.tagged_field({tag}, |w| {body})?; }}", field.name));
     }
     code.close("}");
 }
@@ -100,10 +78,7 @@ fn write(field: &Field) -> String {
         "let Some(value) = &self.{name} else {{ return Err(EncodeError::NullInVersion {{ field: \"{}\", version }}) }};",
         field.name
     );
-    format!(
-        "if {condition} {{ {nullable} }} else {{ {not_null} {} }}",
-        write_plain(field, "(*value)")
-    )
+    format!("if {condition} {{ {nullable} }} else {{ {not_null} {} }}", write_plain(field, "(*value)"))
 }
 
 fn write_plain(field: &Field, place: &str) -> String {
@@ -113,14 +88,8 @@ fn write_plain(field: &Field, place: &str) -> String {
         Type::Bytes => format!("w.bytes({flexible}, &{place})?;"),
         Type::Records => format!("w.records({flexible}, &{place})?;"),
         Type::Struct(_) => format!("{place}.encode(w, version)?;"),
-        Type::Array(element) => format!(
-            "w.array({flexible}, &{place}, {})?;",
-            write_element(element)
-        ),
-        fixed => format!(
-            "w.{}({place});",
-            names::fixed_method(fixed).expect("all others are fixed")
-        ),
+        Type::Array(element) => format!("w.array({flexible}, &{place}, {})?;", write_element(element)),
+        fixed => format!("w.{}({place});", names::fixed_method(fixed).expect("all others are fixed")),
     }
 }
 
@@ -134,10 +103,7 @@ fn write_nullable(field: &Field, name: &str) -> String {
             format!("w.nullable(self.{name}.as_ref(), |w, each| each.encode(w, version))?;")
         }
         Type::Array(element) => {
-            format!(
-                "w.nullable_array({flexible}, self.{name}.as_deref(), {})?;",
-                write_element(element)
-            )
+            format!("w.nullable_array({flexible}, self.{name}.as_deref(), {})?;", write_element(element))
         }
         fixed => panic!("{name}: {fixed:?} cannot be null"),
     }

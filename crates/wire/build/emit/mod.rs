@@ -54,30 +54,19 @@ fn schema_impl(code: &mut Code, message: &Message) {
     code.open(format!("impl Schema for {root} {{"));
     code.line(format!("const NAME: &'static str = \"{root}\";"));
     let (min, max) = (message.versions.min, message.versions.max);
-    code.line(format!(
-        "const VERSIONS: RangeInclusive<i16> = {min}..={max};"
-    ));
-    code.line(format!(
-        "const FLEXIBLE_FROM: Option<i16> = {:?};",
-        message.flexible_from
-    ));
+    code.line(format!("const VERSIONS: RangeInclusive<i16> = {min}..={max};"));
+    code.line(format!("const FLEXIBLE_FROM: Option<i16> = {:?};", message.flexible_from));
     code.close("}");
 }
 
 /// A macro that hands the names of all messages to another one, for tests that cover every message.
 fn for_each_message(code: &mut Code, files: &[File]) {
-    let roots = files
-        .iter()
-        .flat_map(|file| &file.messages)
-        .map(|message| message.root().name.as_str());
+    let roots = files.iter().flat_map(|file| &file.messages).map(|message| message.root().name.as_str());
     code.line("#[doc(hidden)]");
     code.line("#[macro_export]");
     code.open("macro_rules! for_each_message {");
     code.open("($callback:ident) => {");
-    code.line(format!(
-        "$callback! {{ {} }}",
-        roots.collect::<Vec<_>>().join(" ")
-    ));
+    code.line(format!("$callback! {{ {} }}", roots.collect::<Vec<_>>().join(" ")));
     code.close("};");
     code.close("}");
 }
@@ -88,19 +77,12 @@ pub fn api_keys(files: &[File]) -> String {
     code.open("api_keys! {");
     for file in files {
         let Some(api) = &file.api else { continue };
-        let Some(request) = file
-            .messages
-            .iter()
-            .find(|message| message.kind == Kind::Request)
-        else {
+        let Some(request) = file.messages.iter().find(|message| message.kind == Kind::Request) else {
             continue;
         };
         let (min, max) = (request.versions.min, request.versions.max);
         let doc = file.doc.join(" ");
-        code.line(format!(
-            "{} {} {min} {max} {:?}, {doc:?};",
-            api.name, api.key, request.flexible_from
-        ));
+        code.line(format!("{} {} {min} {max} {:?}, {doc:?};", api.name, api.key, request.flexible_from));
     }
     code.close("}");
     code.text

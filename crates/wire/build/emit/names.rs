@@ -17,8 +17,7 @@ pub fn snake(camel: &str) -> String {
 /// The field's name, with an underscore behind Rust's keywords.
 pub fn field(field: &Field) -> String {
     match field.name.as_str() {
-        keyword
-        @ ("type" | "match" | "ref" | "self" | "move" | "use" | "loop" | "in" | "final") => {
+        keyword @ ("type" | "match" | "ref" | "self" | "move" | "use" | "loop" | "in" | "final") => {
             format!("{keyword}_")
         }
         name => name.to_owned(),
@@ -83,10 +82,7 @@ fn plain_default(field: &Field) -> String {
         Type::Float64 => given.unwrap_or("0.0").into(),
         Type::Uuid => "Uuid::ZERO".into(),
         Type::Error => format!("ErrorCode({})", given.unwrap_or("0")),
-        Type::String => given.map_or_else(
-            || "Str::default()".into(),
-            |text| format!("Str::from_static({text})"),
-        ),
+        Type::String => given.map_or_else(|| "Str::default()".into(), |text| format!("Str::from_static({text})")),
         Type::Bytes | Type::Records => "Bytes::new()".into(),
         Type::Struct(name) => format!("{name}::default()"),
         Type::Array(element) => format!("Vec::<{}>::new()", rust_type(element)),
@@ -100,10 +96,30 @@ pub fn condition(versions: Versions, all: Versions) -> Option<String> {
         (true, true) => None,
         (false, true) => Some(format!("version >= {}", versions.min)),
         (true, false) => Some(format!("version <= {}", versions.max)),
-        (false, false) => Some(format!(
-            "({}..={}).contains(&version)",
-            versions.min, versions.max
-        )),
+        (false, false) => Some(format!("({}..={}).contains(&version)", versions.min, versions.max)),
+    }
+}
+
+/// The opposite of [`condition`]; `None` is never.
+pub fn outside(versions: Versions, all: Versions) -> Option<String> {
+    match (versions.min <= all.min, versions.max >= all.max) {
+        (true, true) => None,
+        (false, true) => Some(format!("version < {}", versions.min)),
+        (true, false) => Some(format!("version > {}", versions.max)),
+        (false, false) => Some(format!("!({}..={}).contains(&version)", versions.min, versions.max)),
+    }
+}
+
+/// Whether the field has another value than its default.
+pub fn is_set(field: &Field) -> String {
+    let name = self::field(field);
+    match default(field).as_str() {
+        "None" => format!("self.{name}.is_some()"),
+        "true" => format!("!self.{name}"),
+        "false" => format!("self.{name}"),
+        "Str::default()" | "Bytes::new()" => format!("!self.{name}.is_empty()"),
+        vec if vec.starts_with("Vec::") => format!("!self.{name}.is_empty()"),
+        other => format!("self.{name} != {other}"),
     }
 }
 
@@ -117,9 +133,5 @@ pub fn flexible(message: &Message) -> String {
 }
 
 pub fn flexible_of(field: &Field) -> &'static str {
-    if field.inflexible {
-        "false"
-    } else {
-        "flexible"
-    }
+    if field.inflexible { "false" } else { "flexible" }
 }

@@ -43,32 +43,21 @@ pub trait Request: Schema {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
     #[error("{needed_bytes} bytes are needed, {available_bytes} are left")]
-    Truncated {
-        needed_bytes: usize,
-        available_bytes: usize,
-    },
+    Truncated { needed_bytes: usize, available_bytes: usize },
     #[error("a field that cannot be null is null")]
     UnexpectedNull,
     #[error("text is not UTF-8")]
     InvalidUtf8,
     #[error("text of {0} bytes is too long")]
     StringTooLong(usize),
-    #[error(
-        "an array claims {count} elements, which cannot fit into the {available_bytes} bytes left"
-    )]
-    CountTooLarge {
-        count: usize,
-        available_bytes: usize,
-    },
+    #[error("an array claims {count} elements, which cannot fit into the {available_bytes} bytes left")]
+    CountTooLarge { count: usize, available_bytes: usize },
     #[error("the message takes too much memory for its size")]
     TooExpensive,
     #[error("a varint is too long")]
     InvalidVarint,
     #[error("a tagged field is {actual_bytes} bytes long and claims {claimed_bytes}")]
-    TaggedFieldSize {
-        claimed_bytes: usize,
-        actual_bytes: usize,
-    },
+    TaggedFieldSize { claimed_bytes: usize, actual_bytes: usize },
     #[error("{schema} has no version {version}")]
     UnsupportedVersion { schema: &'static str, version: i16 },
     #[error("api key {0} is not known")]

@@ -26,15 +26,8 @@ pub struct Reader {
 impl Reader {
     pub fn new(bytes: Bytes) -> Self {
         let end = bytes.len();
-        let allocation_left = end
-            .saturating_mul(ALLOCATION_PER_INPUT_BYTE)
-            .saturating_add(FREE_ALLOCATION);
-        Self {
-            bytes,
-            position: 0,
-            end,
-            allocation_left,
-        }
+        let allocation_left = end.saturating_mul(ALLOCATION_PER_INPUT_BYTE).saturating_add(FREE_ALLOCATION);
+        Self { bytes, position: 0, end, allocation_left }
     }
 
     pub fn remaining(&self) -> usize {
@@ -57,10 +50,7 @@ impl Reader {
     fn advance(&mut self, len: usize) -> Result<usize, DecodeError> {
         let available_bytes = self.remaining();
         if len > available_bytes {
-            return Err(DecodeError::Truncated {
-                needed_bytes: len,
-                available_bytes,
-            });
+            return Err(DecodeError::Truncated { needed_bytes: len, available_bytes });
         }
         let start = self.position;
         self.position += len;
@@ -153,8 +143,7 @@ impl Reader {
     }
 
     pub fn string(&mut self, flexible: bool) -> Result<Str, DecodeError> {
-        self.nullable_string(flexible)?
-            .ok_or(DecodeError::UnexpectedNull)
+        self.nullable_string(flexible)?.ok_or(DecodeError::UnexpectedNull)
     }
 
     pub fn nullable_string(&mut self, flexible: bool) -> Result<Option<Str>, DecodeError> {
@@ -166,14 +155,11 @@ impl Reader {
         if len > STRING_LEN_MAX {
             return Err(DecodeError::StringTooLong(len));
         }
-        Str::from_utf8(self.slice(len)?)
-            .map(Some)
-            .ok_or(DecodeError::InvalidUtf8)
+        Str::from_utf8(self.slice(len)?).map(Some).ok_or(DecodeError::InvalidUtf8)
     }
 
     pub fn bytes(&mut self, flexible: bool) -> Result<Bytes, DecodeError> {
-        self.nullable_bytes(flexible)?
-            .ok_or(DecodeError::UnexpectedNull)
+        self.nullable_bytes(flexible)?.ok_or(DecodeError::UnexpectedNull)
     }
 
     pub fn nullable_bytes(&mut self, flexible: bool) -> Result<Option<Bytes>, DecodeError> {
@@ -192,8 +178,7 @@ impl Reader {
         min_size: usize,
         element: impl FnMut(&mut Self) -> Result<T, DecodeError>,
     ) -> Result<Vec<T>, DecodeError> {
-        self.nullable_array(flexible, min_size, element)?
-            .ok_or(DecodeError::UnexpectedNull)
+        self.nullable_array(flexible, min_size, element)?.ok_or(DecodeError::UnexpectedNull)
     }
 
     pub fn nullable_array<T>(
@@ -202,9 +187,7 @@ impl Reader {
         min_size: usize,
         element: impl FnMut(&mut Self) -> Result<T, DecodeError>,
     ) -> Result<Option<Vec<T>>, DecodeError> {
-        self.len(flexible)?
-            .map(|count| self.elements(count, min_size, element))
-            .transpose()
+        self.len(flexible)?.map(|count| self.elements(count, min_size, element)).transpose()
     }
 
     /// `count` elements, as some length field claims.
@@ -216,10 +199,7 @@ impl Reader {
     ) -> Result<Vec<T>, DecodeError> {
         let available_bytes = self.remaining();
         if count > available_bytes / min_size.max(1) {
-            return Err(DecodeError::CountTooLarge {
-                count,
-                available_bytes,
-            });
+            return Err(DecodeError::CountTooLarge { count, available_bytes });
         }
         let mut elements = Vec::new();
         for _ in 0..count {
@@ -236,10 +216,7 @@ impl Reader {
         let old_capacity = elements.capacity();
         let capacity = (old_capacity * 2).max(ELEMENTS_RESERVED).min(count);
         let cost = capacity.saturating_mul(size_of::<T>());
-        self.allocation_left = self
-            .allocation_left
-            .checked_sub(cost)
-            .ok_or(DecodeError::TooExpensive)?;
+        self.allocation_left = self.allocation_left.checked_sub(cost).ok_or(DecodeError::TooExpensive)?;
         elements.reserve_exact(capacity - elements.len());
         self.allocation_left += old_capacity * size_of::<T>();
         Ok(())
@@ -264,10 +241,7 @@ impl Reader {
         let count = self.unsigned_varint()? as usize;
         let available_bytes = self.remaining();
         if count > available_bytes / 2 {
-            return Err(DecodeError::CountTooLarge {
-                count,
-                available_bytes,
-            });
+            return Err(DecodeError::CountTooLarge { count, available_bytes });
         }
         for _ in 0..count {
             let tag = self.unsigned_varint()?;
@@ -292,10 +266,7 @@ impl Reader {
         self.position = self.end;
         self.end = outer_end;
         if is_known? && actual_bytes != claimed_bytes {
-            return Err(DecodeError::TaggedFieldSize {
-                claimed_bytes,
-                actual_bytes,
-            });
+            return Err(DecodeError::TaggedFieldSize { claimed_bytes, actual_bytes });
         }
         Ok(())
     }

@@ -24,10 +24,7 @@ impl Writer {
     }
 
     pub fn with_capacity(bytes: usize) -> Self {
-        Self {
-            current: BytesMut::with_capacity(bytes),
-            ..Self::default()
-        }
+        Self { current: BytesMut::with_capacity(bytes), ..Self::default() }
     }
 
     pub fn len(&self) -> usize {
@@ -160,11 +157,7 @@ impl Writer {
         self.nullable_string(flexible, Some(value))
     }
 
-    pub fn nullable_string(
-        &mut self,
-        flexible: bool,
-        value: Option<&Str>,
-    ) -> Result<(), EncodeError> {
+    pub fn nullable_string(&mut self, flexible: bool, value: Option<&Str>) -> Result<(), EncodeError> {
         let len = value.map(|text| text.as_bytes().len());
         if len.is_some_and(|len| len > STRING_LEN_MAX) {
             return Err(EncodeError::TooLong(len.unwrap_or_default()));
@@ -181,11 +174,7 @@ impl Writer {
         self.nullable_bytes(flexible, Some(value))
     }
 
-    pub fn nullable_bytes(
-        &mut self,
-        flexible: bool,
-        value: Option<&Bytes>,
-    ) -> Result<(), EncodeError> {
+    pub fn nullable_bytes(&mut self, flexible: bool, value: Option<&Bytes>) -> Result<(), EncodeError> {
         self.len_prefix(flexible, value.map(Bytes::len))?;
         self.raw(value.map_or(&[], |bytes| bytes));
         Ok(())
@@ -196,11 +185,7 @@ impl Writer {
         self.nullable_records(flexible, Some(value))
     }
 
-    pub fn nullable_records(
-        &mut self,
-        flexible: bool,
-        value: Option<&Bytes>,
-    ) -> Result<(), EncodeError> {
+    pub fn nullable_records(&mut self, flexible: bool, value: Option<&Bytes>) -> Result<(), EncodeError> {
         self.len_prefix(flexible, value.map(Bytes::len))?;
         self.chunk(value.cloned().unwrap_or_default());
         Ok(())
@@ -222,10 +207,7 @@ impl Writer {
         mut element: impl FnMut(&mut Self, &T) -> Result<(), EncodeError>,
     ) -> Result<(), EncodeError> {
         self.len_prefix(flexible, elements.map(<[T]>::len))?;
-        elements
-            .unwrap_or_default()
-            .iter()
-            .try_for_each(|each| element(self, each))
+        elements.unwrap_or_default().iter().try_for_each(|each| element(self, each))
     }
 
     /// A struct behind a presence byte.
@@ -253,9 +235,7 @@ impl Writer {
         let mut field = Self::new();
         encode(&mut field)?;
         self.unsigned_varint(tag);
-        self.unsigned_varint(
-            u32::try_from(field.len()).map_err(|_| EncodeError::TooLong(field.len()))?,
-        );
+        self.unsigned_varint(u32::try_from(field.len()).map_err(|_| EncodeError::TooLong(field.len()))?);
         for chunk in field.finish() {
             self.raw(&chunk);
         }

@@ -49,11 +49,7 @@ pub fn decompress(data: &[u8], max_bytes: usize) -> Result<Bytes, CompressionErr
 
 /// The block's claimed length is checked against the cap, and against what so many bytes can hold at most,
 /// before memory is taken for it.
-fn block(
-    compressed: &[u8],
-    max_bytes: usize,
-    output: &mut Vec<u8>,
-) -> Result<(), CompressionError> {
+fn block(compressed: &[u8], max_bytes: usize, output: &mut Vec<u8>) -> Result<(), CompressionError> {
     let length = snap::raw::decompress_len(compressed).map_err(|_| corrupt())?;
     // A copy of 64 bytes takes three: nothing expands more than that.
     if length > compressed.len().saturating_mul(64) {
@@ -64,9 +60,7 @@ fn block(
         return Err(CompressionError::TooLarge { max_bytes });
     }
     output.resize(start + length, 0);
-    let written = snap::raw::Decoder::new()
-        .decompress(compressed, &mut output[start..])
-        .map_err(|_| corrupt())?;
+    let written = snap::raw::Decoder::new().decompress(compressed, &mut output[start..]).map_err(|_| corrupt())?;
     output.truncate(start + written);
     Ok(())
 }
@@ -81,17 +75,9 @@ mod tests {
 
     #[test]
     fn a_raw_block_without_framing_is_read() {
-        let raw = snap::raw::Encoder::new()
-            .compress_vec(b"hello hello hello")
-            .expect("compresses");
-        assert_eq!(
-            decompress(&raw, 17),
-            Ok(Bytes::from_static(b"hello hello hello"))
-        );
-        assert_eq!(
-            decompress(&raw, 16),
-            Err(CompressionError::TooLarge { max_bytes: 16 })
-        );
+        let raw = snap::raw::Encoder::new().compress_vec(b"hello hello hello").expect("compresses");
+        assert_eq!(decompress(&raw, 17), Ok(Bytes::from_static(b"hello hello hello")));
+        assert_eq!(decompress(&raw, 16), Err(CompressionError::TooLarge { max_bytes: 16 }));
     }
 
     #[test]
@@ -105,9 +91,6 @@ mod tests {
     fn the_cap_holds_over_all_blocks() {
         let framed = compress(&vec![1; 3 * BLOCK_SIZE]).expect("compresses");
         let max_bytes = 3 * BLOCK_SIZE - 1;
-        assert_eq!(
-            decompress(&framed, max_bytes),
-            Err(CompressionError::TooLarge { max_bytes })
-        );
+        assert_eq!(decompress(&framed, max_bytes), Err(CompressionError::TooLarge { max_bytes }));
     }
 }

@@ -40,11 +40,7 @@ impl BatchBuilder {
             base_sequence: -1,
             record_count: 0,
         };
-        Self {
-            header,
-            compression,
-            records: Writer::new(),
-        }
+        Self { header, compression, records: Writer::new() }
     }
 
     pub fn base_offset(mut self, offset: Offset) -> Self {
@@ -75,23 +71,15 @@ impl BatchBuilder {
         self
     }
 
-    pub fn append(
-        &mut self,
-        timestamp_ms: i64,
-        key: Option<&[u8]>,
-        value: Option<&[u8]>,
-        headers: &[RecordHeader],
-    ) {
+    pub fn append(&mut self, timestamp_ms: i64, key: Option<&[u8]>, value: Option<&[u8]>, headers: &[RecordHeader]) {
         if self.header.record_count == 0 {
             self.header.base_timestamp = timestamp_ms;
         }
         self.header.max_timestamp = self.header.max_timestamp.max(timestamp_ms);
         let timestamp_delta = timestamp_ms.wrapping_sub(self.header.base_timestamp);
         let offset_delta = self.header.record_count;
-        let headers_size: usize = headers
-            .iter()
-            .map(|header| field_size(Some(&header.key)) + field_size(header.value.as_deref()))
-            .sum();
+        let headers_size: usize =
+            headers.iter().map(|header| field_size(Some(&header.key)) + field_size(header.value.as_deref())).sum();
         let length = 1
             + varlong_size(timestamp_delta)
             + varint_size(offset_delta)

@@ -20,10 +20,7 @@ pub enum RecordError {
     #[error("a record is malformed: {0}")]
     Malformed(#[from] DecodeError),
     #[error("a record claims {claimed_bytes} bytes and has {actual_bytes}")]
-    Length {
-        claimed_bytes: usize,
-        actual_bytes: usize,
-    },
+    Length { claimed_bytes: usize, actual_bytes: usize },
     #[error("offset delta {0} is outside the batch or does not rise")]
     OffsetDelta(i32),
     #[error("the batch header says {0} records, that is not what follows it")]
@@ -37,24 +34,11 @@ pub fn records(batch: &Bytes, max_bytes: usize) -> Result<Records, RecordError> 
     let header = BatchHeader::parse(batch)?;
     let needed_bytes = header.size_in_bytes();
     if batch.len() < needed_bytes {
-        return Err(BatchError::Incomplete {
-            needed_bytes,
-            available_bytes: batch.len(),
-        }
-        .into());
+        return Err(BatchError::Incomplete { needed_bytes, available_bytes: batch.len() }.into());
     }
     let section = batch.slice(HEADER_SIZE..needed_bytes);
-    let section = header
-        .attributes
-        .compression()?
-        .decompress(&section, max_bytes)?;
-    Ok(Records {
-        header,
-        reader: Reader::new(section),
-        left: header.record_count,
-        next_delta: 0,
-        has_failed: false,
-    })
+    let section = header.attributes.compression()?.decompress(&section, max_bytes)?;
+    Ok(Records { header, reader: Reader::new(section), left: header.record_count, next_delta: 0, has_failed: false })
 }
 
 /// See [`records`]. Ends after the first error.
@@ -85,10 +69,7 @@ impl Records {
         let value = nullable(&mut reader)?;
         let headers = headers(&mut reader)?;
         if reader.remaining() > 0 {
-            return Err(RecordError::Length {
-                claimed_bytes,
-                actual_bytes: claimed_bytes - reader.remaining(),
-            });
+            return Err(RecordError::Length { claimed_bytes, actual_bytes: claimed_bytes - reader.remaining() });
         }
         if offset_delta < self.next_delta || offset_delta > self.header.last_offset_delta {
             return Err(RecordError::OffsetDelta(offset_delta));
@@ -99,13 +80,7 @@ impl Records {
             TimestampType::LogAppendTime => self.header.max_timestamp,
         };
         let offset = self.header.base_offset + i64::from(offset_delta);
-        Ok(Record {
-            offset,
-            timestamp_ms,
-            key,
-            value,
-            headers,
-        })
+        Ok(Record { offset, timestamp_ms, key, value, headers })
     }
 }
 
@@ -140,9 +115,6 @@ fn headers(reader: &mut Reader) -> Result<Vec<RecordHeader>, DecodeError> {
     let count = usize::try_from(reader.varint()?).map_err(|_| DecodeError::UnexpectedNull)?;
     reader.elements(count, HEADER_MIN_SIZE, |reader| {
         let key = nullable(reader)?.ok_or(DecodeError::UnexpectedNull)?;
-        Ok(RecordHeader {
-            key,
-            value: nullable(reader)?,
-        })
+        Ok(RecordHeader { key, value: nullable(reader)? })
     })
 }

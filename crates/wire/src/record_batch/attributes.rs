@@ -24,11 +24,7 @@ impl Attributes {
     }
 
     pub const fn timestamp_type(self) -> TimestampType {
-        if self.0 & LOG_APPEND_TIME == 0 {
-            TimestampType::CreateTime
-        } else {
-            TimestampType::LogAppendTime
-        }
+        if self.0 & LOG_APPEND_TIME == 0 { TimestampType::CreateTime } else { TimestampType::LogAppendTime }
     }
 
     pub const fn is_transactional(self) -> bool {

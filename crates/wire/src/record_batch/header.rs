@@ -35,10 +35,7 @@ impl BatchHeader {
             return Err(BatchError::UnsupportedMagic(magic));
         }
         let Some(header) = bytes.first_chunk::<HEADER_SIZE>() else {
-            return Err(BatchError::Incomplete {
-                needed_bytes: HEADER_SIZE,
-                available_bytes: bytes.len(),
-            });
+            return Err(BatchError::Incomplete { needed_bytes: HEADER_SIZE, available_bytes: bytes.len() });
         };
         let header = Self {
             base_offset: Offset(i64::from_be_bytes(field(header, 0))),
@@ -66,10 +63,7 @@ impl BatchHeader {
         if self.base_offset.0 < 0 {
             return Err(BatchError::BadField("base offset"));
         }
-        let offsets_end = self
-            .base_offset
-            .0
-            .checked_add(i64::from(self.last_offset_delta) + 1);
+        let offsets_end = self.base_offset.0.checked_add(i64::from(self.last_offset_delta) + 1);
         if self.last_offset_delta < 0 || offsets_end.is_none() {
             return Err(BatchError::BadField("last offset delta"));
         }
@@ -128,9 +122,7 @@ impl BatchHeader {
     /// What must hold for a batch fresh from a producer, where nothing was compacted away yet, and
     /// which only brokers may mark as control.
     pub fn check_produced(&self) -> Result<(), BatchError> {
-        if self.record_count < 1
-            || i64::from(self.last_offset_delta) + 1 != i64::from(self.record_count)
-        {
+        if self.record_count < 1 || i64::from(self.last_offset_delta) + 1 != i64::from(self.record_count) {
             return Err(BatchError::BadField("record count"));
         }
         if self.attributes.compression().is_err() || self.attributes.is_control() {
@@ -156,17 +148,11 @@ impl BatchHeader {
     pub fn verify_crc(&self, batch: &[u8]) -> Result<(), BatchError> {
         let needed_bytes = self.size_in_bytes();
         let Some(covered) = batch.get(CRC_START..needed_bytes) else {
-            return Err(BatchError::Incomplete {
-                needed_bytes,
-                available_bytes: batch.len(),
-            });
+            return Err(BatchError::Incomplete { needed_bytes, available_bytes: batch.len() });
         };
         let computed = crc32c(covered);
         if computed != self.crc {
-            return Err(BatchError::Crc {
-                stored: self.crc,
-                computed,
-            });
+            return Err(BatchError::Crc { stored: self.crc, computed });
         }
         Ok(())
     }

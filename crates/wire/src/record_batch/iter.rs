@@ -19,10 +19,7 @@ impl Batches {
         let header = BatchHeader::parse(&self.rest)?;
         let needed_bytes = header.size_in_bytes();
         if needed_bytes > self.rest.len() {
-            return Err(BatchError::Incomplete {
-                needed_bytes,
-                available_bytes: self.rest.len(),
-            });
+            return Err(BatchError::Incomplete { needed_bytes, available_bytes: self.rest.len() });
         }
         Ok((header, self.rest.split_to(needed_bytes)))
     }

@@ -34,10 +34,7 @@ const CRC_START: usize = 21;
 pub enum BatchError {
     /// The bytes end before the batch does; at the end of a fetched range this is no fault.
     #[error("batch needs {needed_bytes} bytes, {available_bytes} are there")]
-    Incomplete {
-        needed_bytes: usize,
-        available_bytes: usize,
-    },
+    Incomplete { needed_bytes: usize, available_bytes: usize },
     #[error("batch length {0} is below the minimum")]
     BadLength(i32),
     /// Formats 0 and 1, or something that is no batch at all.

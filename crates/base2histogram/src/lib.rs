@@ -54,9 +54,14 @@ impl<T> Histogram<T> {
     }
 
     pub fn record(&mut self, value: u64) {
+        self.record_n(value, 1);
+    }
+
+    /// The same value `count` times.
+    pub fn record_n(&mut self, value: u64, count: u64) {
         let counts = self.counts.get_or_insert_with(|| Box::new([0; BUCKETS]));
-        counts[bucket_of(value)] += 1;
-        self.total += 1;
+        counts[bucket_of(value)] += count;
+        self.total += count;
     }
 
     /// Number of values recorded.

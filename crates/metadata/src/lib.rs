@@ -16,18 +16,13 @@ mod sessions;
 
 pub use decide::{Context, Decision, Round, decide};
 pub use image::{
-    ApplyError, Broker, ConfigResource, ConfigResourceType, Endpoint, Health, Image, ImageDiff,
-    LeaderRecovery, LogPosition, Node, Partition, Topic, TopicChange, TopicIdPartition,
-    min_insync_replicas,
+    ApplyError, Broker, ConfigResource, ConfigResourceType, Endpoint, Health, Image, ImageDiff, LeaderRecovery,
+    LogPosition, Node, Partition, Topic, TopicChange, TopicIdPartition, min_insync_replicas,
 };
-pub use record::{
-    BrokerChange, PartitionChange, Record, RegisterBrokerRecord, RegisteredPartition,
-};
+pub use record::{BrokerChange, PartitionChange, Record, RegisterBrokerRecord, RegisteredPartition};
 pub use request::{
-    AlterPartition, BrokerIdentity, BrokerRegistration, CreateOrigin, IsrMember,
-    PartitionAlteration, ReplicaReport, Request,
+    AlterPartition, BrokerIdentity, BrokerRegistration, CreateOrigin, IsrMember, PartitionAlteration, ReplicaReport,
+    Request,
 };
-pub use response::{
-    AlteredPartition, ControlledShutdownProgress, ProducerIdBlock, RequestError, Response,
-};
+pub use response::{AlteredPartition, ControlledShutdownProgress, ProducerIdBlock, RequestError, Response};
 pub use sessions::{SessionEvent, SessionOptions, SessionVerdict, Sessions};

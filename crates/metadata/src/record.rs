@@ -5,9 +5,7 @@
 //! old logs stay readable. What can be derived (epochs growing by one, indexes) is derived by
 //! [`Image::apply`](crate::Image::apply) and not written.
 
-use tidelog_wire::types::{
-    BrokerEpoch, BrokerId, LeaderEpoch, PartitionEpoch, PartitionIndex, ProducerId,
-};
+use tidelog_wire::types::{BrokerEpoch, BrokerId, LeaderEpoch, PartitionEpoch, PartitionIndex, ProducerId};
 use tidelog_wire::{Str, Uuid};
 
 use crate::image::{ConfigResource, Endpoint, LeaderRecovery, LogPosition, Node, TopicIdPartition};
@@ -24,23 +22,13 @@ pub enum Record {
     /// An incarnation of a broker registered. Replaces the earlier one, its unclean reports included.
     RegisterBroker(Box<RegisterBrokerRecord>),
     /// A broker was forgotten.
-    UnregisterBroker {
-        broker_id: BrokerId,
-        broker_epoch: BrokerEpoch,
-    },
+    UnregisterBroker { broker_id: BrokerId, broker_epoch: BrokerEpoch },
     /// A registered broker was fenced, unfenced or began to shut down.
     BrokerChange(BrokerChange),
     /// A replica may lack what it once acknowledged. `position` is where its log ends now.
-    ReplicaUnclean {
-        broker_id: BrokerId,
-        partition: TopicIdPartition,
-        position: LogPosition,
-    },
+    ReplicaUnclean { broker_id: BrokerId, partition: TopicIdPartition, position: LogPosition },
     /// The replica's log is whole again.
-    ReplicaClean {
-        broker_id: BrokerId,
-        partition: TopicIdPartition,
-    },
+    ReplicaClean { broker_id: BrokerId, partition: TopicIdPartition },
     /// A topic exists. Its partitions follow as records of their own.
     Topic { topic_id: Uuid, name: Str },
     /// A topic, its partitions and its configs are gone.
@@ -50,11 +38,7 @@ pub enum Record {
     /// A partition changed. Raises the partition epoch by one, and the leader epoch if a leader is named.
     PartitionChange(Box<PartitionChange>),
     /// A config was set, or with `None` removed.
-    Config {
-        resource: ConfigResource,
-        name: Str,
-        value: Option<Str>,
-    },
+    Config { resource: ConfigResource, name: Str, value: Option<Str> },
     /// A block of producer ids was handed out; the next one starts here.
     ProducerIds { next_producer_id: ProducerId },
     /// A feature was finalised at a level (0 removes it).

@@ -2,8 +2,8 @@
 //! are the controller-only APIs, are ours.
 
 use tidelog_wire::messages::{
-    AlterConfigsRequest, CreatePartitionsRequest, CreateTopicsRequest, DeleteTopicsRequest,
-    ElectLeadersRequest, IncrementalAlterConfigsRequest, UnregisterBrokerRequest,
+    AlterConfigsRequest, CreatePartitionsRequest, CreateTopicsRequest, DeleteTopicsRequest, ElectLeadersRequest,
+    IncrementalAlterConfigsRequest, UnregisterBrokerRequest,
 };
 use tidelog_wire::types::{BrokerEpoch, BrokerId, LeaderEpoch, PartitionEpoch};
 use tidelog_wire::{Str, Uuid};

@@ -4,8 +4,8 @@ use std::fmt;
 
 use tidelog_wire::ErrorCode;
 use tidelog_wire::messages::{
-    AlterConfigsResponse, CreatePartitionsResponse, CreateTopicsResponse, DeleteTopicsResponse,
-    ElectLeadersResponse, IncrementalAlterConfigsResponse, UnregisterBrokerResponse,
+    AlterConfigsResponse, CreatePartitionsResponse, CreateTopicsResponse, DeleteTopicsResponse, ElectLeadersResponse,
+    IncrementalAlterConfigsResponse, UnregisterBrokerResponse,
 };
 use tidelog_wire::types::{BrokerEpoch, BrokerId, LeaderEpoch, PartitionEpoch, ProducerId};
 
@@ -47,10 +47,7 @@ pub struct RequestError {
 
 impl RequestError {
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self {
-            code,
-            message: message.into(),
-        }
+        Self { code, message: message.into() }
     }
 }
 

@@ -35,12 +35,7 @@ pub struct SessionOptions {
 
 impl Default for SessionOptions {
     fn default() -> Self {
-        Self {
-            session_timeout_ms: 1500,
-            stream_grace_ms: 200,
-            takeover_grace_ms: 250,
-            stall_ms_max: 1000,
-        }
+        Self { session_timeout_ms: 1500, stream_grace_ms: 200, takeover_grace_ms: 250, stall_ms_max: 1000 }
     }
 }
 
@@ -96,10 +91,7 @@ pub struct Sessions {
 
 impl Sessions {
     pub fn new(options: SessionOptions) -> Self {
-        Self {
-            options,
-            sessions: BTreeMap::new(),
-        }
+        Self { options, sessions: BTreeMap::new() }
     }
 
     /// Begins a term: `unfenced` are the brokers that the image shows unfenced, with whether this node's connections
@@ -111,11 +103,7 @@ impl Sessions {
     ) -> Self {
         let mut sessions = Self::new(options);
         for (broker, connections_died) in unfenced {
-            let grace_ms = if connections_died {
-                options.takeover_grace_ms
-            } else {
-                options.session_timeout_ms
-            };
+            let grace_ms = if connections_died { options.takeover_grace_ms } else { options.session_timeout_ms };
             sessions.insert(broker, Stream::Awaited, now_ms.saturating_add(grace_ms));
         }
         sessions
@@ -128,9 +116,7 @@ impl Sessions {
                 self.renew(broker, now_ms);
                 None
             }
-            SessionEvent::Heartbeat { broker, stalled_ms } => {
-                self.heartbeat(broker, stalled_ms, now_ms)
-            }
+            SessionEvent::Heartbeat { broker, stalled_ms } => self.heartbeat(broker, stalled_ms, now_ms),
             SessionEvent::StreamEnded(broker) => {
                 let grace_ms = self.options.stream_grace_ms;
                 let session = self.session_of(broker)?;
@@ -153,37 +139,25 @@ impl Sessions {
     /// The brokers to fence now. Call it when [`Sessions::next_deadline_ms`] has come.
     pub fn tick(&mut self, now_ms: i64) -> Vec<SessionVerdict> {
         let is_over = |session: &&Session| session.fence_at_ms <= now_ms;
-        let over: Vec<BrokerIdentity> = self
-            .sessions
-            .values()
-            .filter(is_over)
-            .map(|session| session.broker)
-            .collect();
+        let over: Vec<BrokerIdentity> = self.sessions.values().filter(is_over).map(|session| session.broker).collect();
         over.into_iter().map(|broker| self.end(broker)).collect()
     }
 
     /// When `tick` has something to do next.
     pub fn next_deadline_ms(&self) -> Option<i64> {
-        self.sessions
-            .values()
-            .map(|session| session.fence_at_ms)
-            .min()
+        self.sessions.values().map(|session| session.fence_at_ms).min()
     }
 
     /// Whether the broker's stream is open and it has been heard within the session timeout. A registration of
     /// another incarnation is refused while it is; a dead process's successor need not wait.
     pub fn is_live(&self, broker_id: BrokerId, now_ms: i64) -> bool {
         let session = self.sessions.get(&broker_id);
-        session
-            .is_some_and(|session| session.stream == Stream::Open && session.fence_at_ms > now_ms)
+        session.is_some_and(|session| session.stream == Stream::Open && session.fence_at_ms > now_ms)
     }
 
     /// Whether a fenced broker may be unfenced: its stream is open and nothing in it is stuck.
     pub fn is_healthy(&self, broker: BrokerIdentity, now_ms: i64) -> bool {
-        let session = self
-            .sessions
-            .get(&broker.broker_id)
-            .filter(|session| session.broker == broker);
+        let session = self.sessions.get(&broker.broker_id).filter(|session| session.broker == broker);
         session.is_some_and(|session| !session.stalled) && self.is_live(broker.broker_id, now_ms)
     }
 
@@ -192,17 +166,8 @@ impl Sessions {
         self.sessions.remove(&broker_id);
     }
 
-    fn heartbeat(
-        &mut self,
-        broker: BrokerIdentity,
-        stalled_ms: i64,
-        now_ms: i64,
-    ) -> Option<SessionVerdict> {
-        let SessionOptions {
-            session_timeout_ms,
-            stall_ms_max,
-            ..
-        } = self.options;
+    fn heartbeat(&mut self, broker: BrokerIdentity, stalled_ms: i64, now_ms: i64) -> Option<SessionVerdict> {
+        let SessionOptions { session_timeout_ms, stall_ms_max, .. } = self.options;
         if stalled_ms > session_timeout_ms {
             self.session_of(broker)?;
             return Some(self.end(broker));
@@ -215,17 +180,12 @@ impl Sessions {
 
     /// The session of exactly this incarnation.
     fn session_of(&mut self, broker: BrokerIdentity) -> Option<&mut Session> {
-        self.sessions
-            .get_mut(&broker.broker_id)
-            .filter(|session| session.broker == broker)
+        self.sessions.get_mut(&broker.broker_id).filter(|session| session.broker == broker)
     }
 
     fn renew(&mut self, broker: BrokerIdentity, now_ms: i64) -> Option<&mut Session> {
         let fence_at_ms = now_ms.saturating_add(self.options.session_timeout_ms);
-        let known = self
-            .sessions
-            .get(&broker.broker_id)
-            .map(|session| session.broker.broker_epoch);
+        let known = self.sessions.get(&broker.broker_id).map(|session| session.broker.broker_epoch);
         match known {
             Some(epoch) if epoch > broker.broker_epoch => return None,
             Some(epoch) if epoch == broker.broker_epoch => {}
@@ -238,15 +198,7 @@ impl Sessions {
     }
 
     fn insert(&mut self, broker: BrokerIdentity, stream: Stream, fence_at_ms: i64) {
-        self.sessions.insert(
-            broker.broker_id,
-            Session {
-                broker,
-                stream,
-                fence_at_ms,
-                stalled: false,
-            },
-        );
+        self.sessions.insert(broker.broker_id, Session { broker, stream, fence_at_ms, stalled: false });
     }
 
     fn end(&mut self, broker: BrokerIdentity) -> SessionVerdict {

@@ -15,9 +15,7 @@ mod value;
 
 pub use broker_table::BROKER_CONFIGS;
 pub use definition::{ConfigDefinition, ConfigType, Effect, Synonym, Update};
-pub use resolve::{
-    ConfigEntry, ConfigSource, ConfigSynonym, Resolver, describe_broker, describe_topic,
-};
+pub use resolve::{ConfigEntry, ConfigSource, ConfigSynonym, Resolver, describe_broker, describe_topic};
 pub use static_configs::StaticConfigs;
 pub use suggestion::nearest_name;
 pub use topic_config::{CleanupPolicy, CompressionType, TimestampType, TopicConfig};
@@ -26,16 +24,12 @@ pub use value::{Valid, check_value, list_items};
 
 /// The definition of a topic config.
 pub fn topic_config(name: &str) -> Option<&'static ConfigDefinition> {
-    TOPIC_CONFIGS
-        .iter()
-        .find(|definition| definition.name == name)
+    TOPIC_CONFIGS.iter().find(|definition| definition.name == name)
 }
 
 /// The definition of a broker config. Synonyms of topic configs are broker configs too.
 pub fn broker_config(name: &str) -> Option<&'static ConfigDefinition> {
-    BROKER_CONFIGS
-        .iter()
-        .find(|definition| definition.name == name)
+    BROKER_CONFIGS.iter().find(|definition| definition.name == name)
 }
 
 #[cfg(test)]
@@ -47,25 +41,10 @@ mod tests {
         for table in [TOPIC_CONFIGS, BROKER_CONFIGS] {
             for (index, definition) in table.iter().enumerate() {
                 if let Some(default) = definition.default {
-                    assert_eq!(
-                        check_value(definition, default),
-                        Ok(()),
-                        "{}",
-                        definition.name
-                    );
+                    assert_eq!(check_value(definition, default), Ok(()), "{}", definition.name);
                 }
-                assert!(
-                    table[..index]
-                        .iter()
-                        .all(|other| other.name != definition.name),
-                    "{}",
-                    definition.name
-                );
-                assert!(
-                    definition.documentation.ends_with('.'),
-                    "{}",
-                    definition.name
-                );
+                assert!(table[..index].iter().all(|other| other.name != definition.name), "{}", definition.name);
+                assert!(definition.documentation.ends_with('.'), "{}", definition.name);
             }
         }
     }
@@ -74,12 +53,7 @@ mod tests {
     fn every_synonym_is_a_broker_config() {
         for definition in TOPIC_CONFIGS {
             for synonym in definition.synonyms {
-                assert!(
-                    broker_config(synonym.name).is_some(),
-                    "{} of {}",
-                    synonym.name,
-                    definition.name
-                );
+                assert!(broker_config(synonym.name).is_some(), "{} of {}", synonym.name, definition.name);
             }
         }
     }

@@ -64,15 +64,8 @@ pub struct Resolver<'a> {
 impl<'a> Resolver<'a> {
     /// The value in force of a topic config for `topic`, in the topic config's unit. `None` where only a
     /// computed default is left.
-    pub fn topic_value(
-        &self,
-        topic: &str,
-        definition: &'static ConfigDefinition,
-    ) -> Option<Cow<'a, str>> {
-        if let Some(value) = self
-            .image
-            .config(&ConfigResource::topic(topic), definition.name)
-        {
+    pub fn topic_value(&self, topic: &str, definition: &'static ConfigDefinition) -> Option<Cow<'a, str>> {
+        if let Some(value) = self.image.config(&ConfigResource::topic(topic), definition.name) {
             return Some(Cow::Borrowed(value.as_str()));
         }
         self.topic_default(definition)
@@ -80,10 +73,7 @@ impl<'a> Resolver<'a> {
 
     /// The value of a topic config for topics that do not set it.
     pub fn topic_default(&self, definition: &'static ConfigDefinition) -> Option<Cow<'a, str>> {
-        let chain = self.broker_chain(
-            definition.name,
-            definition.synonyms.iter().map(|s| (s.name, s.factor)),
-        );
+        let chain = self.broker_chain(definition.name, definition.synonyms.iter().map(|s| (s.name, s.factor)));
         match chain.into_iter().next() {
             Some(link) => Some(link.converted()),
             None => definition.default.map(Cow::Borrowed),
@@ -105,61 +95,34 @@ impl<'a> Resolver<'a> {
     }
 
     pub fn broker_boolean(&self, name: &'static str) -> bool {
-        self.broker_value(name)
-            .is_some_and(|value| value.trim().eq_ignore_ascii_case("true"))
+        self.broker_value(name).is_some_and(|value| value.trim().eq_ignore_ascii_case("true"))
     }
 
     fn links_of(&self, definition: &'static ConfigDefinition) -> Vec<Link<'a>> {
-        let synonyms = definition
-            .synonyms
-            .iter()
-            .map(|synonym| (synonym.name, synonym.factor));
-        self.broker_chain(
-            definition.name,
-            std::iter::once((definition.name, 1)).chain(synonyms),
-        )
+        let synonyms = definition.synonyms.iter().map(|synonym| (synonym.name, synonym.factor));
+        self.broker_chain(definition.name, std::iter::once((definition.name, 1)).chain(synonyms))
     }
 
     /// What brokers say about the names, strongest first: all names of a source before the next source.
-    fn broker_chain(
-        &self,
-        asked: &str,
-        names: impl Iterator<Item = (&'static str, i64)> + Clone,
-    ) -> Vec<Link<'a>> {
+    fn broker_chain(&self, asked: &str, names: impl Iterator<Item = (&'static str, i64)> + Clone) -> Vec<Link<'a>> {
         // Leader and controller must count the same min ISR, so what may differ between nodes plays no part in it.
         let cluster_wide_only = asked == MIN_INSYNC_REPLICAS;
         let dynamic = |resource: &ConfigResource, source| {
             let set = names.clone().filter_map(move |(name, factor)| {
                 let value = self.image.config(resource, name)?.as_str();
-                Some(Link {
-                    name,
-                    value,
-                    factor,
-                    source,
-                })
+                Some(Link { name, value, factor, source })
             });
             set.collect::<Vec<_>>()
         };
         let mut links = Vec::new();
         if !cluster_wide_only {
-            links.extend(dynamic(
-                &ConfigResource::broker(self.broker_id),
-                ConfigSource::DynamicBroker,
-            ));
+            links.extend(dynamic(&ConfigResource::broker(self.broker_id), ConfigSource::DynamicBroker));
         }
-        links.extend(dynamic(
-            &ConfigResource::DEFAULT_BROKER,
-            ConfigSource::DynamicDefaultBroker,
-        ));
+        links.extend(dynamic(&ConfigResource::DEFAULT_BROKER, ConfigSource::DynamicDefaultBroker));
         if !cluster_wide_only {
             links.extend(names.filter_map(|(name, factor)| {
                 let value = self.static_configs.get(name)?;
-                Some(Link {
-                    name,
-                    value,
-                    factor,
-                    source: ConfigSource::StaticBroker,
-                })
+                Some(Link { name, value, factor, source: ConfigSource::StaticBroker })
             }));
         }
         links
@@ -177,9 +140,7 @@ impl<'a> Link<'a> {
     /// The value in the asked config's unit. Negative numbers stand for "no limit" in every unit.
     fn converted(&self) -> Cow<'a, str> {
         match self.value.trim().parse::<i64>() {
-            Ok(number) if self.factor != 1 && number >= 0 => {
-                Cow::Owned(number.saturating_mul(self.factor).to_string())
-            }
+            Ok(number) if self.factor != 1 && number >= 0 => Cow::Owned(number.saturating_mul(self.factor).to_string()),
             Ok(_) if self.factor != 1 => Cow::Borrowed("-1"),
             _ => Cow::Borrowed(self.value),
         }
@@ -187,11 +148,7 @@ impl<'a> Link<'a> {
 
     fn synonym(&self, is_sensitive: bool) -> ConfigSynonym {
         let value = (!is_sensitive).then(|| Str::from(self.value.to_owned()));
-        ConfigSynonym {
-            name: Str::from(self.name),
-            value,
-            source: self.source,
-        }
+        ConfigSynonym { name: Str::from(self.name), value, source: self.source }
     }
 }
 
@@ -199,43 +156,19 @@ impl<'a> Link<'a> {
 pub fn describe_topic(resolver: &Resolver<'_>, topic: &Topic) -> Vec<ConfigEntry> {
     let resource = ConfigResource::topic(&topic.name);
     let entry = |definition: &'static ConfigDefinition| {
-        let synonyms = definition
-            .synonyms
-            .iter()
-            .map(|synonym| (synonym.name, synonym.factor));
+        let synonyms = definition.synonyms.iter().map(|synonym| (synonym.name, synonym.factor));
         let mut links = resolver.broker_chain(definition.name, synonyms);
         if let Some(value) = resolver.image.config(&resource, definition.name) {
-            links.insert(
-                0,
-                Link {
-                    name: definition.name,
-                    value,
-                    factor: 1,
-                    source: ConfigSource::Topic,
-                },
-            );
+            links.insert(0, Link { name: definition.name, value, factor: 1, source: ConfigSource::Topic });
         }
-        let default_name = definition
-            .synonyms
-            .first()
-            .map_or(definition.name, |synonym| synonym.name);
+        let default_name = definition.synonyms.first().map_or(definition.name, |synonym| synonym.name);
         let computed = || topic_computed_default(resolver.image, topic, definition);
-        entry_of(
-            definition,
-            links,
-            default_name,
-            definition.default.map(str::to_owned).or_else(computed),
-            false,
-        )
+        entry_of(definition, links, default_name, definition.default.map(str::to_owned).or_else(computed), false)
     };
     TOPIC_CONFIGS.iter().map(entry).collect()
 }
 
-fn topic_computed_default(
-    image: &Image,
-    topic: &Topic,
-    definition: &ConfigDefinition,
-) -> Option<String> {
+fn topic_computed_default(image: &Image, topic: &Topic, definition: &ConfigDefinition) -> Option<String> {
     if definition.name != MIN_INSYNC_REPLICAS {
         return None;
     }
@@ -248,13 +181,7 @@ pub fn describe_broker(resolver: &Resolver<'_>) -> Vec<ConfigEntry> {
     let entry = |definition: &'static ConfigDefinition| {
         let read_only = definition.update == Update::ReadOnly;
         let default = definition.default.map(str::to_owned);
-        entry_of(
-            definition,
-            resolver.links_of(definition),
-            definition.name,
-            default,
-            read_only,
-        )
+        entry_of(definition, resolver.links_of(definition), definition.name, default, read_only)
     };
     BROKER_CONFIGS.iter().map(entry).collect()
 }
@@ -267,18 +194,11 @@ fn entry_of(
     read_only: bool,
 ) -> ConfigEntry {
     let is_sensitive = definition.is_sensitive();
-    let mut synonyms: Vec<ConfigSynonym> = links
-        .iter()
-        .map(|link| link.synonym(is_sensitive))
-        .collect();
+    let mut synonyms: Vec<ConfigSynonym> = links.iter().map(|link| link.synonym(is_sensitive)).collect();
     let default = default.map(Str::from);
     if let Some(default) = &default {
         let value = (!is_sensitive).then(|| default.clone());
-        synonyms.push(ConfigSynonym {
-            name: Str::from(default_name),
-            value,
-            source: ConfigSource::Default,
-        });
+        synonyms.push(ConfigSynonym { name: Str::from(default_name), value, source: ConfigSource::Default });
     }
     let (value, source) = match links.first() {
         Some(link) => (Some(Str::from(link.converted().into_owned())), link.source),

@@ -36,14 +36,8 @@ mod tests {
     #[test]
     fn a_slip_finds_the_name_and_nonsense_finds_none() {
         let names = ["retention.ms", "retention.bytes", "segment.ms"];
-        assert_eq!(
-            nearest_name("retension.ms", names.into_iter()),
-            Some("retention.ms")
-        );
-        assert_eq!(
-            nearest_name("retention.byte", names.into_iter()),
-            Some("retention.bytes")
-        );
+        assert_eq!(nearest_name("retension.ms", names.into_iter()), Some("retention.ms"));
+        assert_eq!(nearest_name("retention.byte", names.into_iter()), Some("retention.bytes"));
         assert_eq!(nearest_name("completely.else", names.into_iter()), None);
         assert_eq!(nearest_name(&"x".repeat(100_000), names.into_iter()), None);
     }

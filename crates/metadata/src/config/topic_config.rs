@@ -99,19 +99,12 @@ struct Values<'a> {
 impl Values<'_> {
     fn text(&self, name: &'static str) -> String {
         let value = self.resolver.topic_value(self.topic, definition(name));
-        value
-            .map(|value| value.trim().to_owned())
-            .unwrap_or_default()
+        value.map(|value| value.trim().to_owned()).unwrap_or_default()
     }
 
     /// A value that does not parse can only be static; its broker refused to start with it, and the default stands in.
     fn number<T: std::str::FromStr + Default>(&self, name: &'static str) -> T {
-        let default = || {
-            definition(name)
-                .default
-                .and_then(|default| default.parse().ok())
-                .unwrap_or_default()
-        };
+        let default = || definition(name).default.and_then(|default| default.parse().ok()).unwrap_or_default();
         self.text(name).parse().unwrap_or_else(|_| default())
     }
 
@@ -122,25 +115,16 @@ impl Values<'_> {
     fn cleanup_policy(&self) -> CleanupPolicy {
         let text = self.text("cleanup.policy");
         let has = |policy| list_items(&text).any(|item| item == policy);
-        CleanupPolicy {
-            delete: has("delete"),
-            compact: has("compact"),
-        }
+        CleanupPolicy { delete: has("delete"), compact: has("compact") }
     }
 
     fn compression_type(&self) -> CompressionType {
         match self.text("compression.type").as_str() {
             "uncompressed" => CompressionType::Uncompressed,
-            "gzip" => CompressionType::Gzip {
-                level: self.number("compression.gzip.level"),
-            },
+            "gzip" => CompressionType::Gzip { level: self.number("compression.gzip.level") },
             "snappy" => CompressionType::Snappy,
-            "lz4" => CompressionType::Lz4 {
-                level: self.number("compression.lz4.level"),
-            },
-            "zstd" => CompressionType::Zstd {
-                level: self.number("compression.zstd.level"),
-            },
+            "lz4" => CompressionType::Lz4 { level: self.number("compression.lz4.level") },
+            "zstd" => CompressionType::Zstd { level: self.number("compression.zstd.level") },
             _ => CompressionType::Producer,
         }
     }
@@ -154,8 +138,6 @@ impl Values<'_> {
 }
 
 fn definition(name: &str) -> &'static ConfigDefinition {
-    let found = TOPIC_CONFIGS
-        .iter()
-        .find(|definition| definition.name == name);
+    let found = TOPIC_CONFIGS.iter().find(|definition| definition.name == name);
     found.unwrap_or_else(|| unreachable!("{name} is a name of this file and must be in the table"))
 }

@@ -12,17 +12,11 @@ const fn same_unit(name: &'static str) -> Synonym {
 }
 
 const fn in_minutes(name: &'static str) -> Synonym {
-    Synonym {
-        name,
-        factor: 60_000,
-    }
+    Synonym { name, factor: 60_000 }
 }
 
 const fn in_hours(name: &'static str) -> Synonym {
-    Synonym {
-        name,
-        factor: 3_600_000,
-    }
+    Synonym { name, factor: 3_600_000 }
 }
 
 /// Every topic config, by name.

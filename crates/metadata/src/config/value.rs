@@ -23,10 +23,7 @@ pub enum Valid {
 
 /// The items of a list value: separated by commas, blanks around them dropped. Nothing is no item.
 pub fn list_items(value: &str) -> impl Iterator<Item = &str> {
-    value
-        .split(',')
-        .map(str::trim)
-        .filter(|item| !item.is_empty())
+    value.split(',').map(str::trim).filter(|item| !item.is_empty())
 }
 
 /// Checks a value against its definition. The error is a sentence for people.
@@ -34,28 +31,21 @@ pub fn check_value(definition: &ConfigDefinition, value: &str) -> Result<(), Str
     let value = value.trim();
     match check(definition, value) {
         Ok(()) => Ok(()),
-        Err(allowed) => Err(format!(
-            "Invalid value {value:?} for configuration {}: must be {allowed}.",
-            definition.name
-        )),
+        Err(allowed) => {
+            Err(format!("Invalid value {value:?} for configuration {}: must be {allowed}.", definition.name))
+        }
     }
 }
 
 fn check(definition: &ConfigDefinition, value: &str) -> Result<(), String> {
     match definition.kind {
         ConfigType::Boolean => check_boolean(definition, value),
-        ConfigType::Int => {
-            check_number(definition, value, i64::from(i32::MIN), i64::from(i32::MAX))
-        }
-        ConfigType::Short => {
-            check_number(definition, value, i64::from(i16::MIN), i64::from(i16::MAX))
-        }
+        ConfigType::Int => check_number(definition, value, i64::from(i32::MIN), i64::from(i32::MAX)),
+        ConfigType::Short => check_number(definition, value, i64::from(i16::MIN), i64::from(i16::MAX)),
         ConfigType::Long => check_number(definition, value, i64::MIN, i64::MAX),
         ConfigType::Double => check_double(definition, value),
         ConfigType::List => check_list(definition, value),
-        ConfigType::String | ConfigType::Class | ConfigType::Password => {
-            check_string(definition, value)
-        }
+        ConfigType::String | ConfigType::Class | ConfigType::Password => check_string(definition, value),
     }
 }
 
@@ -70,28 +60,15 @@ fn check_boolean(definition: &ConfigDefinition, value: &str) -> Result<(), Strin
     }
 }
 
-fn check_number(
-    definition: &ConfigDefinition,
-    value: &str,
-    type_min: i64,
-    type_max: i64,
-) -> Result<(), String> {
+fn check_number(definition: &ConfigDefinition, value: &str, type_min: i64, type_max: i64) -> Result<(), String> {
     let (allowed, fits): (String, fn(i64, Valid) -> bool) = match definition.valid {
         Valid::AtLeast(min) => (format!("a whole number of at least {min}"), in_range),
         Valid::Between(min, max) => (format!("a whole number from {min} to {max}"), in_range),
-        Valid::OneOrBetween(one, min, max) => (
-            format!("{one}, or a whole number from {min} to {max}"),
-            in_range,
-        ),
-        _ => (
-            format!("a whole number from {type_min} to {type_max}"),
-            |_, _| true,
-        ),
+        Valid::OneOrBetween(one, min, max) => (format!("{one}, or a whole number from {min} to {max}"), in_range),
+        _ => (format!("a whole number from {type_min} to {type_max}"), |_, _| true),
     };
     match value.parse::<i64>() {
-        Ok(number) if (type_min..=type_max).contains(&number) && fits(number, definition.valid) => {
-            Ok(())
-        }
+        Ok(number) if (type_min..=type_max).contains(&number) && fits(number, definition.valid) => Ok(()),
         _ => Err(allowed),
     }
 }
@@ -107,10 +84,7 @@ fn in_range(number: i64, valid: Valid) -> bool {
 
 fn check_double(definition: &ConfigDefinition, value: &str) -> Result<(), String> {
     match value.parse::<f64>() {
-        Ok(number)
-            if number.is_finite()
-                && (definition.valid != Valid::Ratio || (0.0..=1.0).contains(&number)) =>
-        {
+        Ok(number) if number.is_finite() && (definition.valid != Valid::Ratio || (0.0..=1.0).contains(&number)) => {
             Ok(())
         }
         _ if definition.valid == Valid::Ratio => Err("a number from 0 to 1".to_owned()),
@@ -132,15 +106,12 @@ fn check_list(definition: &ConfigDefinition, value: &str) -> Result<(), String> 
 
 fn is_replica(item: &str) -> bool {
     let number = |text: &str| text.parse::<u32>().is_ok();
-    item.split_once(':')
-        .is_some_and(|(partition, broker)| number(partition) && number(broker))
+    item.split_once(':').is_some_and(|(partition, broker)| number(partition) && number(broker))
 }
 
 fn check_string(definition: &ConfigDefinition, value: &str) -> Result<(), String> {
     match definition.valid {
-        Valid::OneOf(allowed) if !allowed.contains(&value) => {
-            Err(format!("one of {}", allowed.join(", ")))
-        }
+        Valid::OneOf(allowed) if !allowed.contains(&value) => Err(format!("one of {}", allowed.join(", "))),
         _ => Ok(()),
     }
 }
@@ -182,11 +153,7 @@ mod tests {
         ];
         for (name, value, valid) in table {
             let definition = topic_config(name).expect(name);
-            assert_eq!(
-                check_value(definition, value).is_ok(),
-                valid,
-                "{name}={value}"
-            );
+            assert_eq!(check_value(definition, value).is_ok(), valid, "{name}={value}");
         }
     }
 
@@ -195,7 +162,8 @@ mod tests {
         let definition = broker_config("num.partitions").expect("known");
         assert_eq!(
             check_value(definition, "none"),
-            Err("Invalid value \"none\" for configuration num.partitions: must be a whole number of at least 1.".to_owned())
+            Err("Invalid value \"none\" for configuration num.partitions: must be a whole number of at least 1."
+                .to_owned())
         );
     }
 }

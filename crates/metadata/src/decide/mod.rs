@@ -4,13 +4,35 @@
 //! item, so a refused request or item leaves no record. What is written is applied at once to a scratch image;
 //! later requests of the same round see it.
 
-use tidelog_wire::types::BrokerId;
+mod alter_configs;
+mod alter_partition;
+mod bootstrap;
+mod config_changes;
+mod controlled_shutdown;
+mod create_partitions;
+mod create_topics;
+mod delete_topics;
+mod elect_leaders;
+mod election;
+mod fencing;
+mod incremental_alter_configs;
+mod manual_assignment;
+mod new_topic;
+mod placement;
+mod producer_ids;
+mod register_broker;
+mod topic_name;
+mod unclean;
+mod unregister_broker;
 
-use crate::config::StaticConfigs;
-use crate::image::Image;
+use tidelog_wire::types::BrokerId;
+use tidelog_wire::{ErrorCode, Uuid};
+
+use crate::config::{Resolver, StaticConfigs};
+use crate::image::{Broker, Image};
 use crate::record::Record;
-use crate::request::Request;
-use crate::response::Response;
+use crate::request::{BrokerIdentity, Request};
+use crate::response::{RequestError, Response};
 
 /// What a decision needs besides the image.
 pub struct Context<'a> {
@@ -20,6 +42,19 @@ pub struct Context<'a> {
     pub has_live_session: &'a dyn Fn(BrokerId) -> bool,
     /// 64 random bits a call: topic ids, and where placement begins.
     pub random: &'a mut dyn FnMut() -> u64,
+}
+
+impl Context<'_> {
+    /// Random, and not one of Kafka's reserved ids.
+    fn random_uuid(&mut self) -> Uuid {
+        loop {
+            let id = Uuid::from_u128(u128::from((self.random)()) << 64 | u128::from((self.random)()));
+            // Kafka's tools take a leading dash for an option.
+            if !id.is_reserved() && !id.to_string().starts_with('-') {
+                return id;
+            }
+        }
+    }
 }
 
 /// Records to propose, and the answer to give once they are applied (or at once, if there are none).
@@ -33,10 +68,7 @@ pub struct Decision {
 pub fn decide(image: &Image, request: &Request, context: &mut Context<'_>) -> Decision {
     let mut round = Round::new(image);
     let response = round.decide(request, context);
-    Decision {
-        records: round.into_records(),
-        response,
-    }
+    Decision { records: round.into_records(), response }
 }
 
 /// Judges several requests, each seeing what the earlier ones decided; together they are one batch of records.
@@ -48,15 +80,45 @@ pub struct Round {
 
 impl Round {
     pub fn new(image: &Image) -> Self {
-        Self {
-            image: image.clone(),
-            records: Vec::new(),
-        }
+        Self { image: image.clone(), records: Vec::new() }
     }
 
     /// Judges one request and adds its records to the round's.
-    pub fn decide(&mut self, _request: &Request, _context: &mut Context<'_>) -> Response {
-        Response::BalanceLeaders { moved: 0 }
+    pub fn decide(&mut self, request: &Request, context: &mut Context<'_>) -> Response {
+        match request {
+            Request::Bootstrap { cluster_id, nodes, default_configs } => {
+                Response::Bootstrap(self.bootstrap(cluster_id, nodes, default_configs))
+            }
+            Request::RegisterBroker(registration) => {
+                Response::RegisterBroker(self.register_broker(registration, context))
+            }
+            Request::UnfenceBroker(broker) => Response::UnfenceBroker(self.unfence_broker(*broker, context)),
+            Request::FenceBroker(broker) => Response::FenceBroker(self.fence_broker(*broker, context)),
+            Request::DemoteBroker(broker) => Response::DemoteBroker(self.demote_broker(*broker, context)),
+            Request::ControlledShutdown { broker, force } => {
+                Response::ControlledShutdown(self.controlled_shutdown(*broker, *force, context))
+            }
+            Request::AlterPartition(alteration) => Response::AlterPartition(self.alter_partition(alteration, context)),
+            Request::ReportUnclean { broker, replicas } => {
+                Response::ReportUnclean(self.report_unclean(*broker, replicas, context))
+            }
+            Request::ReplicaRecovered { broker, partitions } => {
+                Response::ReplicaRecovered(self.replica_recovered(*broker, partitions))
+            }
+            Request::AllocateProducerIds(broker) => Response::AllocateProducerIds(self.allocate_producer_ids(*broker)),
+            Request::BalanceLeaders => Response::BalanceLeaders { moved: self.balance_leaders(context) },
+            Request::CreateTopics { request, origin } => {
+                Response::CreateTopics(self.create_topics(request, *origin, context))
+            }
+            Request::DeleteTopics(request) => Response::DeleteTopics(self.delete_topics(request, context)),
+            Request::CreatePartitions(request) => Response::CreatePartitions(self.create_partitions(request, context)),
+            Request::IncrementalAlterConfigs(request) => {
+                Response::IncrementalAlterConfigs(self.incremental_alter_configs(request, context))
+            }
+            Request::AlterConfigs(request) => Response::AlterConfigs(self.alter_configs(request, context)),
+            Request::ElectLeaders(request) => Response::ElectLeaders(self.elect_leaders(request, context)),
+            Request::UnregisterBroker(request) => Response::UnregisterBroker(self.unregister_broker(request, context)),
+        }
     }
 
     /// The image as it will be once the round's records are applied.
@@ -72,5 +134,37 @@ impl Round {
     /// What to propose.
     pub fn into_records(self) -> Vec<Record> {
         self.records
+    }
+
+    fn push(&mut self, record: Record) {
+        if let Err(error) = self.image.apply(&record) {
+            panic!("decided on a record that does not fit the image: {error}: {record:?}");
+        }
+        self.records.push(record);
+    }
+
+    fn push_all(&mut self, records: impl IntoIterator<Item = Record>) {
+        for record in records {
+            self.push(record);
+        }
+    }
+
+    /// The registration that the caller claims to be.
+    fn registered(&self, identity: BrokerIdentity) -> Result<&Broker, RequestError> {
+        let BrokerIdentity { broker_id, broker_epoch } = identity;
+        let Some(broker) = self.image.broker(broker_id) else {
+            let message = format!("broker {broker_id} is not registered");
+            return Err(RequestError::new(ErrorCode::BROKER_ID_NOT_REGISTERED, message));
+        };
+        if broker.epoch != broker_epoch {
+            let message = format!("broker {broker_id} is registered in epoch {}, not {broker_epoch}", broker.epoch);
+            return Err(RequestError::new(ErrorCode::STALE_BROKER_EPOCH, message));
+        }
+        Ok(broker)
+    }
+
+    /// Configs as the controller sees them: no broker's own dynamic ones.
+    fn resolver<'a>(&'a self, context: &'a Context<'_>) -> Resolver<'a> {
+        Resolver { image: &self.image, broker_id: BrokerId::NONE, static_configs: context.static_configs }
     }
 }

@@ -6,12 +6,8 @@ use std::sync::Arc;
 use tidelog_wire::types::{BrokerEpoch, BrokerId, PartitionIndex, ProducerId};
 use tidelog_wire::{Str, Uuid};
 
-use super::{
-    Broker, ConfigResource, ConfigResourceType, Image, Partition, Topic, TopicIdPartition,
-};
-use crate::record::{
-    BrokerChange, PartitionChange, Record, RegisterBrokerRecord, RegisteredPartition,
-};
+use super::{Broker, ConfigResource, ConfigResourceType, Image, Partition, Topic, TopicIdPartition};
+use crate::record::{BrokerChange, PartitionChange, Record, RegisterBrokerRecord, RegisteredPartition};
 
 /// A record that does not fit the image: the log is damaged or was written by something else. The node must stop.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -27,10 +23,7 @@ pub enum ApplyError {
     #[error("partition {0} is not the topic's next one")]
     PartitionOutOfOrder(TopicIdPartition),
     #[error("the broker epoch {found} of broker {broker_id} is not above the earlier ones")]
-    BrokerEpochNotGrowing {
-        broker_id: BrokerId,
-        found: BrokerEpoch,
-    },
+    BrokerEpochNotGrowing { broker_id: BrokerId, found: BrokerEpoch },
     #[error("producer ids would go back from {from} to {to}")]
     ProducerIdsGoBack { from: ProducerId, to: ProducerId },
 }
@@ -45,41 +38,23 @@ impl Image {
             }
             Record::NextBrokerEpoch(epoch) => self.next_broker_epoch = *epoch,
             Record::RegisterBroker(registration) => self.register_broker(registration)?,
-            Record::UnregisterBroker {
-                broker_id,
-                broker_epoch,
-            } => {
+            Record::UnregisterBroker { broker_id, broker_epoch } => {
                 self.broker_mut(*broker_id, *broker_epoch)?;
                 Arc::make_mut(&mut self.brokers).remove(broker_id);
             }
             Record::BrokerChange(change) => self.change_broker(change)?,
-            Record::ReplicaUnclean {
-                broker_id,
-                partition,
-                position,
-            } => {
-                self.any_broker_mut(*broker_id)?
-                    .unclean
-                    .insert(*partition, *position);
+            Record::ReplicaUnclean { broker_id, partition, position } => {
+                self.any_broker_mut(*broker_id)?.unclean.insert(*partition, *position);
             }
-            Record::ReplicaClean {
-                broker_id,
-                partition,
-            } => {
+            Record::ReplicaClean { broker_id, partition } => {
                 self.any_broker_mut(*broker_id)?.unclean.remove(partition);
             }
             Record::Topic { topic_id, name } => self.add_topic(*topic_id, name)?,
             Record::RemoveTopic { topic_id } => self.remove_topic(*topic_id)?,
             Record::Partition(partition) => self.add_partition(partition)?,
             Record::PartitionChange(change) => self.change_partition(change)?,
-            Record::Config {
-                resource,
-                name,
-                value,
-            } => self.set_config(resource, name, value.as_ref()),
-            Record::ProducerIds { next_producer_id } => {
-                self.advance_producer_ids(*next_producer_id)?
-            }
+            Record::Config { resource, name, value } => self.set_config(resource, name, value.as_ref()),
+            Record::ProducerIds { next_producer_id } => self.advance_producer_ids(*next_producer_id)?,
             Record::FeatureLevel { name, level } => self.set_feature(name, *level),
         }
         Ok(())
@@ -87,10 +62,7 @@ impl Image {
 
     fn register_broker(&mut self, record: &RegisterBrokerRecord) -> Result<(), ApplyError> {
         if record.broker_epoch < self.next_broker_epoch {
-            return Err(ApplyError::BrokerEpochNotGrowing {
-                broker_id: record.broker_id,
-                found: record.broker_epoch,
-            });
+            return Err(ApplyError::BrokerEpochNotGrowing { broker_id: record.broker_id, found: record.broker_epoch });
         }
         self.next_broker_epoch = BrokerEpoch(record.broker_epoch.get() + 1);
         let broker = Broker {
@@ -111,17 +83,11 @@ impl Image {
     fn change_broker(&mut self, change: &BrokerChange) -> Result<(), ApplyError> {
         let broker = self.broker_mut(change.broker_id, change.broker_epoch)?;
         broker.fenced = change.fenced.unwrap_or(broker.fenced);
-        broker.in_controlled_shutdown = change
-            .in_controlled_shutdown
-            .unwrap_or(broker.in_controlled_shutdown);
+        broker.in_controlled_shutdown = change.in_controlled_shutdown.unwrap_or(broker.in_controlled_shutdown);
         Ok(())
     }
 
-    fn broker_mut(
-        &mut self,
-        broker_id: BrokerId,
-        epoch: BrokerEpoch,
-    ) -> Result<&mut Broker, ApplyError> {
+    fn broker_mut(&mut self, broker_id: BrokerId, epoch: BrokerEpoch) -> Result<&mut Broker, ApplyError> {
         self.any_broker_mut(broker_id)
             .ok()
             .filter(|broker| broker.epoch == epoch)
@@ -130,9 +96,7 @@ impl Image {
 
     fn any_broker_mut(&mut self, broker_id: BrokerId) -> Result<&mut Broker, ApplyError> {
         let broker = Arc::make_mut(&mut self.brokers).get_mut(&broker_id);
-        broker
-            .map(Arc::make_mut)
-            .ok_or(ApplyError::UnknownBroker(broker_id))
+        broker.map(Arc::make_mut).ok_or(ApplyError::UnknownBroker(broker_id))
     }
 
     fn add_topic(&mut self, topic_id: Uuid, name: &Str) -> Result<(), ApplyError> {
@@ -140,28 +104,19 @@ impl Image {
             return Err(ApplyError::TopicExists(name.clone()));
         }
         let name = name.detached();
-        let topic = Topic {
-            id: topic_id,
-            name: name.clone(),
-            partitions: Vec::new(),
-        };
+        let topic = Topic { id: topic_id, name: name.clone(), partitions: Vec::new() };
         Arc::make_mut(&mut self.topic_ids).insert(name, topic_id);
         Arc::make_mut(&mut self.topics).insert(topic_id, Arc::new(topic));
         Ok(())
     }
 
     fn remove_topic(&mut self, topic_id: Uuid) -> Result<(), ApplyError> {
-        let topic = Arc::make_mut(&mut self.topics)
-            .remove(&topic_id)
-            .ok_or(ApplyError::UnknownTopic(topic_id))?;
+        let topic = Arc::make_mut(&mut self.topics).remove(&topic_id).ok_or(ApplyError::UnknownTopic(topic_id))?;
         Arc::make_mut(&mut self.topic_ids).remove(&topic.name);
         for partition in &topic.partitions {
             self.placements.remove(topic_id, &partition.replicas);
         }
-        let resource = ConfigResource {
-            kind: ConfigResourceType::Topic,
-            name: topic.name.clone(),
-        };
+        let resource = ConfigResource { kind: ConfigResourceType::Topic, name: topic.name.clone() };
         if self.configs.contains_key(&resource) {
             Arc::make_mut(&mut self.configs).remove(&resource);
         }
@@ -171,18 +126,12 @@ impl Image {
 
     fn forget_unclean_replicas_of(&mut self, topic_id: Uuid) {
         let of_topic = |partition: &TopicIdPartition| partition.topic_id == topic_id;
-        if !self
-            .brokers
-            .values()
-            .any(|broker| broker.unclean.keys().any(of_topic))
-        {
+        if !self.brokers.values().any(|broker| broker.unclean.keys().any(of_topic)) {
             return;
         }
         for broker in Arc::make_mut(&mut self.brokers).values_mut() {
             if broker.unclean.keys().any(of_topic) {
-                Arc::make_mut(broker)
-                    .unclean
-                    .retain(|partition, _| !of_topic(partition));
+                Arc::make_mut(broker).unclean.retain(|partition, _| !of_topic(partition));
             }
         }
     }
@@ -190,9 +139,7 @@ impl Image {
     fn add_partition(&mut self, record: &RegisteredPartition) -> Result<(), ApplyError> {
         let topic = self.topic_mut(record.topic_id)?;
         if usize::try_from(record.partition.get()) != Ok(topic.partitions.len()) {
-            return Err(ApplyError::PartitionOutOfOrder(
-                topic.id_partition(record.partition),
-            ));
+            return Err(ApplyError::PartitionOutOfOrder(topic.id_partition(record.partition)));
         }
         topic.partitions.push(Arc::new(Partition {
             replicas: record.replicas.clone(),
@@ -232,10 +179,7 @@ impl Image {
             self.placements.add(change.topic_id, replicas);
         }
         if let Some(isr) = &change.isr {
-            let partition = TopicIdPartition {
-                topic_id: change.topic_id,
-                partition: change.partition,
-            };
+            let partition = TopicIdPartition { topic_id: change.topic_id, partition: change.partition };
             self.mark_clean(isr, partition);
         }
         Ok(())
@@ -244,9 +188,7 @@ impl Image {
     /// A replica that its leader took into the ISR holds everything again.
     fn mark_clean(&mut self, isr: &[BrokerId], partition: TopicIdPartition) {
         for broker_id in isr {
-            if self
-                .broker(*broker_id)
-                .is_some_and(|broker| broker.unclean.contains_key(&partition))
+            if self.broker(*broker_id).is_some_and(|broker| broker.unclean.contains_key(&partition))
                 && let Ok(broker) = self.any_broker_mut(*broker_id)
             {
                 broker.unclean.remove(&partition);
@@ -256,37 +198,21 @@ impl Image {
 
     fn topic_mut(&mut self, topic_id: Uuid) -> Result<&mut Topic, ApplyError> {
         let topic = Arc::make_mut(&mut self.topics).get_mut(&topic_id);
-        topic
-            .map(Arc::make_mut)
-            .ok_or(ApplyError::UnknownTopic(topic_id))
+        topic.map(Arc::make_mut).ok_or(ApplyError::UnknownTopic(topic_id))
     }
 
-    fn partition_mut(
-        &mut self,
-        topic_id: Uuid,
-        partition: PartitionIndex,
-    ) -> Result<&mut Partition, ApplyError> {
-        let unknown = ApplyError::UnknownPartition(TopicIdPartition {
-            topic_id,
-            partition,
-        });
+    fn partition_mut(&mut self, topic_id: Uuid, partition: PartitionIndex) -> Result<&mut Partition, ApplyError> {
+        let unknown = ApplyError::UnknownPartition(TopicIdPartition { topic_id, partition });
         let topic = self.topic_mut(topic_id)?;
         let index = usize::try_from(partition.get()).map_err(|_| unknown.clone())?;
-        topic
-            .partitions
-            .get_mut(index)
-            .map(Arc::make_mut)
-            .ok_or(unknown)
+        topic.partitions.get_mut(index).map(Arc::make_mut).ok_or(unknown)
     }
 
     fn set_config(&mut self, resource: &ConfigResource, name: &Str, value: Option<&Str>) {
         let configs = Arc::make_mut(&mut self.configs);
         match value {
             Some(value) => {
-                let resource = ConfigResource {
-                    kind: resource.kind,
-                    name: resource.name.detached(),
-                };
+                let resource = ConfigResource { kind: resource.kind, name: resource.name.detached() };
                 let values = Arc::make_mut(configs.entry(resource).or_default());
                 values.insert(name.detached(), value.detached());
             }
@@ -304,10 +230,7 @@ impl Image {
 
     fn advance_producer_ids(&mut self, next: ProducerId) -> Result<(), ApplyError> {
         if next < self.next_producer_id {
-            return Err(ApplyError::ProducerIdsGoBack {
-                from: self.next_producer_id,
-                to: next,
-            });
+            return Err(ApplyError::ProducerIdsGoBack { from: self.next_producer_id, to: next });
         }
         self.next_producer_id = next;
         Ok(())

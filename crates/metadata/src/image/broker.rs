@@ -35,10 +35,7 @@ pub struct LogPosition {
 
 impl LogPosition {
     /// Of a log that is missing or empty.
-    pub const EMPTY: Self = Self {
-        last_epoch: LeaderEpoch::NONE,
-        log_end: Offset::ZERO,
-    };
+    pub const EMPTY: Self = Self { last_epoch: LeaderEpoch::NONE, log_end: Offset::ZERO };
 }
 
 /// A registration: one incarnation of a broker.
@@ -64,8 +61,6 @@ impl Broker {
     }
 
     pub fn endpoint(&self, listener: &str) -> Option<&Endpoint> {
-        self.endpoints
-            .iter()
-            .find(|endpoint| endpoint.listener == *listener)
+        self.endpoints.iter().find(|endpoint| endpoint.listener == *listener)
     }
 }

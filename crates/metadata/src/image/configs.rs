@@ -19,15 +19,9 @@ impl ConfigResourceType {
     }
 
     pub fn from_code(code: i8) -> Option<Self> {
-        [
-            Self::Topic,
-            Self::Broker,
-            Self::BrokerLogger,
-            Self::ClientMetrics,
-            Self::Group,
-        ]
-        .into_iter()
-        .find(|kind| kind.code() == code)
+        [Self::Topic, Self::Broker, Self::BrokerLogger, Self::ClientMetrics, Self::Group]
+            .into_iter()
+            .find(|kind| kind.code() == code)
     }
 }
 
@@ -40,22 +34,13 @@ pub struct ConfigResource {
 
 impl ConfigResource {
     /// The cluster-wide dynamic default.
-    pub const DEFAULT_BROKER: Self = Self {
-        kind: ConfigResourceType::Broker,
-        name: Str::from_static(""),
-    };
+    pub const DEFAULT_BROKER: Self = Self { kind: ConfigResourceType::Broker, name: Str::from_static("") };
 
     pub fn topic(name: &str) -> Self {
-        Self {
-            kind: ConfigResourceType::Topic,
-            name: Str::from(name.to_owned()),
-        }
+        Self { kind: ConfigResourceType::Topic, name: Str::from(name.to_owned()) }
     }
 
     pub fn broker(id: tidelog_wire::types::BrokerId) -> Self {
-        Self {
-            kind: ConfigResourceType::Broker,
-            name: Str::from(id.to_string()),
-        }
+        Self { kind: ConfigResourceType::Broker, name: Str::from(id.to_string()) }
     }
 }

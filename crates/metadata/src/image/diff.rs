@@ -35,30 +35,15 @@ impl ImageDiff<'_> {
 pub enum TopicChange<'a> {
     Created(&'a Arc<Topic>),
     Deleted(&'a Arc<Topic>),
-    Changed {
-        before: &'a Arc<Topic>,
-        after: &'a Arc<Topic>,
-    },
+    Changed { before: &'a Arc<Topic>, after: &'a Arc<Topic> },
 }
 
 impl<'a> TopicChange<'a> {
     /// The partitions that differ: index, before, after. Partitions are never removed but with their topic.
-    pub fn partitions(
-        self,
-    ) -> Vec<(
-        PartitionIndex,
-        Option<&'a Arc<Partition>>,
-        Option<&'a Arc<Partition>>,
-    )> {
+    pub fn partitions(self) -> Vec<(PartitionIndex, Option<&'a Arc<Partition>>, Option<&'a Arc<Partition>>)> {
         match self {
-            Self::Created(topic) => topic
-                .partitions()
-                .map(|(index, after)| (index, None, Some(after)))
-                .collect(),
-            Self::Deleted(topic) => topic
-                .partitions()
-                .map(|(index, before)| (index, Some(before), None))
-                .collect(),
+            Self::Created(topic) => topic.partitions().map(|(index, after)| (index, None, Some(after))).collect(),
+            Self::Deleted(topic) => topic.partitions().map(|(index, before)| (index, Some(before), None)).collect(),
             Self::Changed { before, after } => after
                 .partitions()
                 .map(|(index, partition)| (index, before.partition(index), Some(partition)))
@@ -87,13 +72,11 @@ impl Image {
         if Arc::ptr_eq(&self.topics, &before.topics) {
             return changes;
         }
-        merge(&before.topics, &self.topics, |_: &Uuid, old, new| {
-            match (old, new) {
-                (None, Some(topic)) => changes.push(TopicChange::Created(topic)),
-                (Some(topic), None) => changes.push(TopicChange::Deleted(topic)),
-                (Some(before), Some(after)) => changes.push(TopicChange::Changed { before, after }),
-                (None, None) => {}
-            }
+        merge(&before.topics, &self.topics, |_: &Uuid, old, new| match (old, new) {
+            (None, Some(topic)) => changes.push(TopicChange::Created(topic)),
+            (Some(topic), None) => changes.push(TopicChange::Deleted(topic)),
+            (Some(before), Some(after)) => changes.push(TopicChange::Changed { before, after }),
+            (None, None) => {}
         });
         changes
     }
@@ -101,8 +84,7 @@ impl Image {
     fn changed_brokers(&self, before: &Image) -> Vec<BrokerId> {
         let mut changed = Vec::new();
         if !Arc::ptr_eq(&self.brokers, &before.brokers) {
-            let note =
-                |id: &BrokerId, _: Option<&Arc<Broker>>, _: Option<&Arc<Broker>>| changed.push(*id);
+            let note = |id: &BrokerId, _: Option<&Arc<Broker>>, _: Option<&Arc<Broker>>| changed.push(*id);
             merge(&before.brokers, &self.brokers, note);
         }
         changed
@@ -111,11 +93,7 @@ impl Image {
     fn changed_configs(&self, before: &Image) -> Vec<ConfigResource> {
         let mut changed = Vec::new();
         if !Arc::ptr_eq(&self.configs, &before.configs) {
-            merge(
-                &before.configs,
-                &self.configs,
-                |resource: &ConfigResource, _, _| changed.push(resource.clone()),
-            );
+            merge(&before.configs, &self.configs, |resource: &ConfigResource, _, _| changed.push(resource.clone()));
         }
         changed
     }

@@ -41,10 +41,7 @@ impl Image {
         };
         for topic in self.topics.values() {
             let configured = self.configured_min_insync_replicas(&topic.name);
-            for (_, partition) in topic
-                .partitions()
-                .filter(|(_, partition)| counts(partition.leader))
-            {
+            for (_, partition) in topic.partitions().filter(|(_, partition)| counts(partition.leader)) {
                 let replica_count = partition.target_replica_count();
                 let min_isr = super::min_insync_replicas(configured, replica_count);
                 let isr = partition.isr.len();
@@ -53,8 +50,7 @@ impl Image {
                 health.under_replicated += usize::from(partition.is_under_replicated());
                 health.under_min_isr += usize::from(isr < min_isr);
                 health.at_min_isr += usize::from(isr == min_isr && min_isr < replica_count);
-                health.preferred_leader_imbalance +=
-                    usize::from(partition.leader != partition.preferred_leader());
+                health.preferred_leader_imbalance += usize::from(partition.leader != partition.preferred_leader());
             }
         }
         health

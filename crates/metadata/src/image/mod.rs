@@ -76,11 +76,7 @@ impl Image {
     /// The brokers the cluster is known to have: configured ones with the broker role and registered ones, up or not
     /// (DESIGN 7.13). Default replication factors count these.
     pub fn known_brokers(&self) -> BTreeSet<BrokerId> {
-        let configured = self
-            .nodes
-            .values()
-            .filter(|node| node.is_broker)
-            .map(|node| node.id);
+        let configured = self.nodes.values().filter(|node| node.is_broker).map(|node| node.id);
         configured.chain(self.brokers.keys().copied()).collect()
     }
 
@@ -111,24 +107,22 @@ impl Image {
     }
 
     pub fn partition(&self, partition: TopicIdPartition) -> Option<&Arc<Partition>> {
-        self.topic_by_id(partition.topic_id)?
-            .partition(partition.partition)
+        self.topic_by_id(partition.topic_id)?.partition(partition.partition)
+    }
+
+    /// The topics that have a replica on the broker.
+    pub fn topics_on(&self, broker_id: BrokerId) -> impl Iterator<Item = &Arc<Topic>> {
+        self.placements.topics_on(broker_id).filter_map(|topic_id| self.topics.get(&topic_id))
     }
 
     /// The partitions that have a replica on the broker.
-    pub fn partitions_on(
-        &self,
-        broker_id: BrokerId,
-    ) -> impl Iterator<Item = (TopicIdPartition, &Arc<Partition>)> {
-        self.placements
-            .topics_on(broker_id)
-            .filter_map(|topic_id| self.topics.get(&topic_id))
-            .flat_map(move |topic| {
-                topic
-                    .partitions()
-                    .filter(move |(_, partition)| partition.replicas.contains(&broker_id))
-                    .map(|(index, partition)| (topic.id_partition(index), partition))
-            })
+    pub fn partitions_on(&self, broker_id: BrokerId) -> impl Iterator<Item = (TopicIdPartition, &Arc<Partition>)> {
+        self.topics_on(broker_id).flat_map(move |topic| {
+            topic
+                .partitions()
+                .filter(move |(_, partition)| partition.replicas.contains(&broker_id))
+                .map(|(index, partition)| (topic.id_partition(index), partition))
+        })
     }
 
     /// How many replicas the broker holds.
@@ -138,10 +132,7 @@ impl Image {
 
     /// Set values of a resource; empty if there are none.
     pub fn configs(&self, resource: &ConfigResource) -> impl Iterator<Item = (&Str, &Str)> {
-        self.configs
-            .get(resource)
-            .into_iter()
-            .flat_map(|values| values.iter())
+        self.configs.get(resource).into_iter().flat_map(|values| values.iter())
     }
 
     pub fn config(&self, resource: &ConfigResource, name: &str) -> Option<&Str> {
@@ -157,20 +148,14 @@ impl Image {
     /// `min.insync.replicas`, else the cluster-wide dynamic default, else half the target replicas rounded up; never
     /// more than the target replicas. Static and per-broker values play no part, for they may differ between nodes.
     pub fn min_insync_replicas(&self, topic: &Topic, partition: &Partition) -> usize {
-        min_insync_replicas(
-            self.configured_min_insync_replicas(&topic.name),
-            partition.target_replica_count(),
-        )
+        min_insync_replicas(self.configured_min_insync_replicas(&topic.name), partition.target_replica_count())
     }
 
     /// `min.insync.replicas` as set for the topic or for the whole cluster.
     pub fn configured_min_insync_replicas(&self, topic: &str) -> Option<i32> {
         const NAME: &str = "min.insync.replicas";
         let of_topic = self.config(&ConfigResource::topic(topic), NAME);
-        of_topic
-            .or_else(|| self.config(&ConfigResource::DEFAULT_BROKER, NAME))?
-            .parse()
-            .ok()
+        of_topic.or_else(|| self.config(&ConfigResource::DEFAULT_BROKER, NAME))?.parse().ok()
     }
 
     /// The first producer id that nobody has.
@@ -185,10 +170,6 @@ impl Image {
 
     /// Whether the index stands for a partition of the topic.
     pub fn has_partition(&self, topic_id: Uuid, partition: PartitionIndex) -> bool {
-        self.partition(TopicIdPartition {
-            topic_id,
-            partition,
-        })
-        .is_some()
+        self.partition(TopicIdPartition { topic_id, partition }).is_some()
     }
 }

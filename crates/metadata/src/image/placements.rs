@@ -14,16 +14,11 @@ pub(super) struct Placements {
 
 impl Placements {
     pub fn topics_on(&self, broker_id: BrokerId) -> impl Iterator<Item = Uuid> {
-        self.brokers
-            .get(&broker_id)
-            .into_iter()
-            .flat_map(|topics| topics.keys().copied())
+        self.brokers.get(&broker_id).into_iter().flat_map(|topics| topics.keys().copied())
     }
 
     pub fn replica_count(&self, broker_id: BrokerId) -> usize {
-        self.brokers
-            .get(&broker_id)
-            .map_or(0, |topics| topics.values().sum())
+        self.brokers.get(&broker_id).map_or(0, |topics| topics.values().sum())
     }
 
     pub fn add(&mut self, topic_id: Uuid, replicas: &[BrokerId]) {

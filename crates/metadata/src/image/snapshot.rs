@@ -14,14 +14,9 @@ impl Image {
         records.extend(brokers.into_iter().map(registration));
         records.push(Record::NextBrokerEpoch(self.next_broker_epoch));
         for topic in self.topics.values() {
-            records.push(Record::Topic {
-                topic_id: topic.id,
-                name: topic.name.clone(),
-            });
+            records.push(Record::Topic { topic_id: topic.id, name: topic.name.clone() });
             records.extend(
-                topic
-                    .partitions()
-                    .map(|(index, partition)| whole(topic, topic.id_partition(index), partition)),
+                topic.partitions().map(|(index, partition)| whole(topic, topic.id_partition(index), partition)),
             );
         }
         records.extend(self.brokers().flat_map(unclean_replicas));
@@ -32,13 +27,8 @@ impl Image {
                 value: Some(value.clone()),
             }));
         }
-        records.push(Record::ProducerIds {
-            next_producer_id: self.next_producer_id,
-        });
-        records.extend(self.features().map(|(name, level)| Record::FeatureLevel {
-            name: name.clone(),
-            level,
-        }));
+        records.push(Record::ProducerIds { next_producer_id: self.next_producer_id });
+        records.extend(self.features().map(|(name, level)| Record::FeatureLevel { name: name.clone(), level }));
         records
     }
 }
@@ -57,14 +47,11 @@ fn registration(broker: &Broker) -> Record {
 }
 
 fn unclean_replicas(broker: &Broker) -> impl Iterator<Item = Record> {
-    broker
-        .unclean
-        .iter()
-        .map(|(partition, position)| Record::ReplicaUnclean {
-            broker_id: broker.id,
-            partition: *partition,
-            position: *position,
-        })
+    broker.unclean.iter().map(|(partition, position)| Record::ReplicaUnclean {
+        broker_id: broker.id,
+        partition: *partition,
+        position: *position,
+    })
 }
 
 fn whole(topic: &Topic, partition: TopicIdPartition, state: &Partition) -> Record {

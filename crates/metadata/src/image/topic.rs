@@ -37,32 +37,21 @@ impl Topic {
 
     /// All partitions, from index 0 on without gaps.
     pub fn partitions(&self) -> impl ExactSizeIterator<Item = (PartitionIndex, &Arc<Partition>)> {
-        self.partitions
-            .iter()
-            .enumerate()
-            .map(|(index, partition)| (PartitionIndex(index as i32), partition))
+        self.partitions.iter().enumerate().map(|(index, partition)| (PartitionIndex(index as i32), partition))
     }
 
     pub fn id_partition(&self, partition: PartitionIndex) -> TopicIdPartition {
-        TopicIdPartition {
-            topic_id: self.id,
-            partition,
-        }
+        TopicIdPartition { topic_id: self.id, partition }
     }
 
     /// Replicas of partition 0, which all partitions were created with; 0 for a topic without partitions.
     pub fn replication_factor(&self) -> usize {
-        self.partitions
-            .first()
-            .map_or(0, |partition| partition.target_replica_count())
+        self.partitions.first().map_or(0, |partition| partition.target_replica_count())
     }
 
     /// Whether clients must not write to it.
     pub fn is_internal(&self) -> bool {
-        matches!(
-            self.name.as_str(),
-            "__consumer_offsets" | "__transaction_state" | "__share_group_state"
-        )
+        matches!(self.name.as_str(), "__consumer_offsets" | "__transaction_state" | "__share_group_state")
     }
 }
 
@@ -132,10 +121,7 @@ impl Partition {
 
     /// The replicas that a reassignment under way ends with.
     pub fn target_replicas(&self) -> impl Iterator<Item = BrokerId> {
-        self.replicas
-            .iter()
-            .copied()
-            .filter(|replica| !self.removing_replicas.contains(replica))
+        self.replicas.iter().copied().filter(|replica| !self.removing_replicas.contains(replica))
     }
 
     pub fn target_replica_count(&self) -> usize {
@@ -178,11 +164,7 @@ mod tests {
             (None, 0, 1),
         ];
         for (configured, replicas, expected) in table {
-            assert_eq!(
-                min_insync_replicas(configured, replicas),
-                expected,
-                "{configured:?} of {replicas}"
-            );
+            assert_eq!(min_insync_replicas(configured, replicas), expected, "{configured:?} of {replicas}");
         }
     }
 }

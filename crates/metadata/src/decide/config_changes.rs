@@ -1,0 +1,158 @@
+//! What IncrementalAlterConfigs and AlterConfigs have in common: which resources there are, which values are valid
+//! together, and what follows from a change.
+
+use std::collections::BTreeMap;
+
+use tidelog_wire::types::BrokerId;
+use tidelog_wire::{ErrorCode, Str};
+
+use super::election::settle;
+use super::{Context, Round};
+use crate::config::{ConfigDefinition, TOPIC_CONFIGS, Update, broker_config, check_value, nearest_name, topic_config};
+use crate::image::{ConfigResource, ConfigResourceType};
+use crate::record::Record;
+use crate::response::RequestError;
+
+const MIN_INSYNC_REPLICAS: &str = "min.insync.replicas";
+/// A change of these changes ISR, ELR or leader of partitions.
+const ELECTION_CONFIGS: [&str; 2] = [MIN_INSYNC_REPLICAS, "unclean.leader.election.enable"];
+
+/// New values by name; `None` removes.
+pub(super) type ConfigChanges = BTreeMap<Str, Option<Str>>;
+
+impl Round {
+    /// The resource that a request means, if it exists.
+    pub(super) fn resource(&self, kind: i8, name: &Str) -> Result<ConfigResource, RequestError> {
+        let refuse = |code, message: String| Err(RequestError::new(code, message));
+        match ConfigResourceType::from_code(kind) {
+            Some(ConfigResourceType::Topic) => {
+                if self.image.topic_id(name).is_none() {
+                    return refuse(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, format!("there is no topic {name:?}"));
+                }
+            }
+            Some(ConfigResourceType::Broker) => self.check_broker_name(name)?,
+            Some(ConfigResourceType::BrokerLogger | ConfigResourceType::ClientMetrics | ConfigResourceType::Group)
+            | None => {
+                return refuse(
+                    ErrorCode::INVALID_REQUEST,
+                    format!("configs of resource type {kind} cannot be altered"),
+                );
+            }
+        }
+        let kind = ConfigResourceType::from_code(kind).unwrap_or(ConfigResourceType::Topic);
+        Ok(ConfigResource { kind, name: name.detached() })
+    }
+
+    fn check_broker_name(&self, name: &str) -> Result<(), RequestError> {
+        if name.is_empty() {
+            return Ok(());
+        }
+        let Ok(broker_id) = name.parse::<i32>() else {
+            let message = format!("a broker is named by its id, or \"\" for all; {name:?} is neither");
+            return Err(RequestError::new(ErrorCode::INVALID_REQUEST, message));
+        };
+        if self.image.broker(BrokerId(broker_id)).is_none() {
+            let message = format!("broker {broker_id} is not registered");
+            return Err(RequestError::new(ErrorCode::BROKER_ID_NOT_REGISTERED, message));
+        }
+        Ok(())
+    }
+
+    /// Checks and writes the changes of one resource.
+    pub(super) fn change_configs(
+        &mut self,
+        resource: &ConfigResource,
+        changes: ConfigChanges,
+        context: &Context<'_>,
+    ) -> Result<(), RequestError> {
+        self.check_changes(resource, &changes)?;
+        let needs_elections = changes.keys().any(|name| ELECTION_CONFIGS.contains(&name.as_str()));
+        for (name, value) in changes {
+            if self.image.config(resource, &name) != value.as_ref() {
+                self.push(Record::Config { resource: resource.clone(), name, value });
+            }
+        }
+        if needs_elections {
+            self.update_partitions_under(resource, context);
+        }
+        Ok(())
+    }
+
+    fn check_changes(&self, resource: &ConfigResource, changes: &ConfigChanges) -> Result<(), RequestError> {
+        if resource.kind == ConfigResourceType::Topic {
+            let mut resulting: BTreeMap<Str, Str> =
+                self.image.configs(resource).map(|(name, value)| (name.clone(), value.clone())).collect();
+            for (name, value) in changes {
+                match value {
+                    Some(value) => resulting.insert(name.clone(), value.clone()),
+                    None => resulting.remove(name),
+                };
+            }
+            return check_topic_configs(&resulting);
+        }
+        changes.iter().try_for_each(|(name, value)| check_broker_config(resource, name, value.as_ref()))
+    }
+
+    /// A lowered min ISR ends the eligibility of ELR members, in the same batch in which the leader learns that it
+    /// may commit without them. An allowed unclean election takes place at once.
+    fn update_partitions_under(&mut self, resource: &ConfigResource, context: &Context<'_>) {
+        let changes = match self.image.topic(&resource.name) {
+            Some(topic) if resource.kind == ConfigResourceType::Topic => {
+                self.changes_of(std::iter::once(topic), context, |_| true, settle)
+            }
+            _ => self.changes_of(self.image.topics(), context, |_| true, settle),
+        };
+        self.push_changes(changes);
+    }
+}
+
+/// Checks all configs of a topic, by themselves and together.
+pub(super) fn check_topic_configs(configs: &BTreeMap<Str, Str>) -> Result<(), RequestError> {
+    let refuse = |message: String| Err(RequestError::new(ErrorCode::INVALID_CONFIG, message));
+    for (name, value) in configs {
+        let Some(definition) = topic_config(name) else {
+            return refuse(unknown_topic_config(name));
+        };
+        check_value(definition, value).or_else(refuse)?;
+    }
+    let lag = |name: &str| -> Option<i64> {
+        let set = configs.get(name).map(Str::as_str);
+        set.or_else(|| topic_config(name)?.default)?.trim().parse().ok()
+    };
+    if lag("max.compaction.lag.ms") < lag("min.compaction.lag.ms") {
+        return refuse("max.compaction.lag.ms must not be below min.compaction.lag.ms.".to_owned());
+    }
+    Ok(())
+}
+
+fn unknown_topic_config(name: &str) -> String {
+    match nearest_name(name, TOPIC_CONFIGS.iter().map(|definition| definition.name)) {
+        Some(nearest) => format!("Unknown topic config name: {name}. Did you mean {nearest}?"),
+        None => format!("Unknown topic config name: {name}."),
+    }
+}
+
+fn check_broker_config(resource: &ConfigResource, name: &str, value: Option<&Str>) -> Result<(), RequestError> {
+    // As in Kafka, names that nobody knows are kept: they may be a plug-in's.
+    let Some(definition) = broker_config(name) else { return Ok(()) };
+    if definition.update == Update::ReadOnly {
+        let message =
+            format!("{name} cannot be changed while brokers run; set it in server.properties and restart them");
+        return Err(RequestError::new(ErrorCode::INVALID_REQUEST, message));
+    }
+    if name == MIN_INSYNC_REPLICAS && *resource != ConfigResource::DEFAULT_BROKER {
+        let message = "min.insync.replicas is set for a topic or for all brokers, not for one: leader and controller must agree on it";
+        return Err(RequestError::new(ErrorCode::INVALID_CONFIG, message));
+    }
+    match value {
+        Some(value) => {
+            check_value(definition, value).map_err(|message| RequestError::new(ErrorCode::INVALID_CONFIG, message))
+        }
+        None => Ok(()),
+    }
+}
+
+/// The definition of a resource's config, if the name is known.
+pub(super) fn definition_of(resource: &ConfigResource, name: &str) -> Option<&'static ConfigDefinition> {
+    if resource.kind == ConfigResourceType::Topic { topic_config(name) } else { broker_config(name) }
+}

@@ -1,0 +1,132 @@
+//! IncrementalAlterConfigs: set, delete, append to and subtract from single configs (KIP-339).
+
+use std::collections::BTreeMap;
+
+use tidelog_wire::messages::incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
+use tidelog_wire::messages::incremental_alter_configs_response::AlterConfigsResourceResponse;
+use tidelog_wire::messages::{IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse};
+use tidelog_wire::{ErrorCode, Str};
+
+use super::config_changes::{ConfigChanges, definition_of};
+use super::{Context, Round};
+use crate::config::{ConfigType, list_items};
+use crate::image::{ConfigResource, ConfigResourceType};
+use crate::response::RequestError;
+
+const SET: i8 = 0;
+const DELETE: i8 = 1;
+const APPEND: i8 = 2;
+const SUBTRACT: i8 = 3;
+
+impl Round {
+    pub(super) fn incremental_alter_configs(
+        &mut self,
+        request: &IncrementalAlterConfigsRequest,
+        context: &Context<'_>,
+    ) -> IncrementalAlterConfigsResponse {
+        let mut scratch = request.validate_only.then(|| self.clone());
+        let round = scratch.as_mut().unwrap_or(self);
+        let mut mentions: BTreeMap<(i8, &str), usize> = BTreeMap::new();
+        for resource in &request.resources {
+            *mentions.entry((resource.resource_type, resource.resource_name.as_str())).or_default() += 1;
+        }
+        let mut responses = Vec::with_capacity(request.resources.len());
+        for resource in &request.resources {
+            let is_single = mentions.get(&(resource.resource_type, resource.resource_name.as_str())) == Some(&1);
+            let outcome = if is_single {
+                round.alter_incrementally(resource, context)
+            } else {
+                Err(RequestError::new(ErrorCode::INVALID_REQUEST, "each resource must appear at most once"))
+            };
+            responses.push(answer(resource, outcome));
+        }
+        IncrementalAlterConfigsResponse { responses, ..IncrementalAlterConfigsResponse::default() }
+    }
+
+    fn alter_incrementally(
+        &mut self,
+        wanted: &AlterConfigsResource,
+        context: &Context<'_>,
+    ) -> Result<(), RequestError> {
+        let resource = self.resource(wanted.resource_type, &wanted.resource_name)?;
+        let mut changes = ConfigChanges::new();
+        for config in &wanted.configs {
+            let value = self.altered_value(&resource, config, context)?;
+            if changes.insert(config.name.detached(), value).is_some() {
+                let message = format!("{} is altered twice", config.name);
+                return Err(RequestError::new(ErrorCode::INVALID_REQUEST, message));
+            }
+        }
+        self.change_configs(&resource, changes, context)
+    }
+
+    fn altered_value(
+        &self,
+        resource: &ConfigResource,
+        config: &AlterableConfig,
+        context: &Context<'_>,
+    ) -> Result<Option<Str>, RequestError> {
+        if config.config_operation == DELETE {
+            return Ok(None);
+        }
+        let Some(value) = &config.value else {
+            let message = format!("{} needs a value", config.name);
+            return Err(RequestError::new(ErrorCode::INVALID_REQUEST, message));
+        };
+        match config.config_operation {
+            SET => Ok(Some(value.detached())),
+            APPEND => {
+                let mut items = self.list_in_force(resource, &config.name, context)?;
+                for item in list_items(value).map(str::to_owned) {
+                    if !items.contains(&item) {
+                        items.push(item);
+                    }
+                }
+                Ok(Some(Str::from(items.join(","))))
+            }
+            SUBTRACT => {
+                let mut items = self.list_in_force(resource, &config.name, context)?;
+                items.retain(|item| !list_items(value).any(|removed| removed == item));
+                Ok(Some(Str::from(items.join(","))))
+            }
+            operation => {
+                let message = format!("{operation} is not an operation on configs");
+                Err(RequestError::new(ErrorCode::INVALID_REQUEST, message))
+            }
+        }
+    }
+
+    /// What is appended to or subtracted from: the value set, or else the one in force by default.
+    fn list_in_force(
+        &self,
+        resource: &ConfigResource,
+        name: &Str,
+        context: &Context<'_>,
+    ) -> Result<Vec<String>, RequestError> {
+        let definition = definition_of(resource, name).filter(|definition| definition.kind == ConfigType::List);
+        let Some(definition) = definition else {
+            let message = format!("{name} is not a list; it can be set and deleted only");
+            return Err(RequestError::new(ErrorCode::INVALID_CONFIG, message));
+        };
+        let resolver = self.resolver(context);
+        let value = match self.image.config(resource, name) {
+            Some(value) => Some(value.as_str().into()),
+            None if resource.kind == ConfigResourceType::Topic => resolver.topic_default(definition),
+            None => resolver.broker_value(definition.name),
+        };
+        Ok(value.map(|value| list_items(&value).map(str::to_owned).collect()).unwrap_or_default())
+    }
+}
+
+fn answer(resource: &AlterConfigsResource, outcome: Result<(), RequestError>) -> AlterConfigsResourceResponse {
+    let (error_code, error_message) = match outcome {
+        Ok(()) => (ErrorCode::NONE, None),
+        Err(error) => (error.code, Some(Str::from(error.message))),
+    };
+    AlterConfigsResourceResponse {
+        error_code,
+        error_message,
+        resource_type: resource.resource_type,
+        resource_name: resource.resource_name.clone(),
+    }
+}

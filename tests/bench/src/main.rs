@@ -4,14 +4,13 @@
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
+mod kill_gap;
+mod partitions;
 mod processes;
 mod skeleton;
 
 #[derive(Parser)]
-#[command(
-    name = "tidelog-bench",
-    about = "Benchmarks of whole clusters, and the limit they are held against"
-)]
+#[command(name = "tidelog-bench", about = "Benchmarks of whole clusters, and the limit they are held against")]
 struct Arguments {
     #[command(subcommand)]
     bench: Bench,
@@ -21,6 +20,10 @@ struct Arguments {
 enum Bench {
     /// Row 0: TCP in, crc32c, pwrite, two followers, ack; three processes, no protocol
     Skeleton(skeleton::Options),
+    /// Row 21: kill or freeze a node under load; the longest gap of any partition
+    KillGap(kill_gap::Options),
+    /// Rows 17 and 25: create many partitions, then idle with them
+    Partitions(partitions::Options),
     #[command(hide = true)]
     SkeletonNode(skeleton::NodeOptions),
 }
@@ -28,6 +31,8 @@ enum Bench {
 fn main() -> Result<()> {
     match Arguments::parse().bench {
         Bench::Skeleton(options) => skeleton::run(&options),
+        Bench::KillGap(options) => kill_gap::run(&options),
+        Bench::Partitions(options) => partitions::run(&options),
         Bench::SkeletonNode(options) => skeleton::run_node(&options),
     }
 }

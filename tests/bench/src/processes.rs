@@ -10,10 +10,7 @@ pub struct Process(Child);
 
 impl Process {
     pub fn spawn(command: &mut Command) -> Result<Self> {
-        let child = command
-            .stdout(Stdio::piped())
-            .spawn()
-            .with_context(|| format!("cannot start {command:?}"))?;
+        let child = command.stdout(Stdio::piped()).spawn().with_context(|| format!("cannot start {command:?}"))?;
         Ok(Self(child))
     }
 
@@ -23,11 +20,7 @@ impl Process {
 
     /// The first line the child prints, which announces that it is ready.
     pub fn first_line(&mut self) -> Result<String> {
-        let stdout = self
-            .0
-            .stdout
-            .take()
-            .context("the first line was read already")?;
+        let stdout = self.0.stdout.take().context("the first line was read already")?;
         let mut line = String::new();
         BufReader::new(stdout).read_line(&mut line)?;
         if line.is_empty() {

@@ -66,13 +66,8 @@ pub fn run(options: &Options) -> Result<()> {
     let cpu_before = cpu_seconds(&pids);
     let bulk = runtime()?.block_on(generator::run(load))?;
     let cpu = cpu_seconds(&pids) - cpu_before;
-    let single = generator::Load {
-        connections: 1,
-        in_flight: 1,
-        frame_bytes: 1024,
-        duration: Duration::from_secs(2),
-        ..load
-    };
+    let single =
+        generator::Load { connections: 1, in_flight: 1, frame_bytes: 1024, duration: Duration::from_secs(2), ..load };
     let latency = runtime()?.block_on(generator::run(single))?;
 
     let gigabytes = bulk.bytes as f64 / 1e9;
@@ -99,7 +94,5 @@ fn start_node(followers: &[String]) -> Result<(Process, String)> {
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime> {
-    Ok(tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?)
+    Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?)
 }

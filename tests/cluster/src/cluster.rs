@@ -36,10 +36,7 @@ pub struct Spec {
 
 impl Spec {
     pub fn brokers(count: usize) -> Spec {
-        Spec {
-            brokers: count,
-            ..Spec::default()
-        }
+        Spec { brokers: count, ..Spec::default() }
     }
 
     pub fn first_port(mut self, port: u16) -> Spec {
@@ -93,18 +90,12 @@ pub struct Cluster {
 impl Cluster {
     /// Starts all nodes and waits until each serves clients and knows all others.
     pub fn start(target: Target, spec: &Spec) -> Result<Cluster> {
-        let dir = tempfile::Builder::new()
-            .prefix("tidelog-cluster-")
-            .tempdir()?;
+        let dir = tempfile::Builder::new().prefix("tidelog-cluster-").tempdir()?;
         let network = Network::default();
-        let ports: Vec<Ports> = (1..)
-            .zip(0..spec.brokers)
-            .map(|(id, _)| choose_ports(spec, id, &network))
-            .collect::<Result<_>>()?;
-        let voters: Vec<String> = (1..)
-            .zip(&ports)
-            .map(|(id, p): (i32, _)| format!("{id}@127.0.0.1:{}", p.seen_controller))
-            .collect();
+        let ports: Vec<Ports> =
+            (1..).zip(0..spec.brokers).map(|(id, _)| choose_ports(spec, id, &network)).collect::<Result<_>>()?;
+        let voters: Vec<String> =
+            (1..).zip(&ports).map(|(id, p): (i32, _)| format!("{id}@127.0.0.1:{}", p.seen_controller)).collect();
         let mut nodes = Vec::new();
         for (index, ports) in ports.into_iter().enumerate() {
             let id = index as i32 + 1;
@@ -112,11 +103,7 @@ impl Cluster {
             own_voters[index] = format!("{id}@127.0.0.1:{}", ports.controller);
             let node = Node {
                 config: dir.path().join(format!("{id}.properties")),
-                data: spec
-                    .data_root
-                    .as_deref()
-                    .unwrap_or(dir.path())
-                    .join(format!("data-{id}")),
+                data: spec.data_root.as_deref().unwrap_or(dir.path()).join(format!("data-{id}")),
                 log: dir.path().join(format!("{id}.log")),
                 ports,
                 process: None,
@@ -125,12 +112,7 @@ impl Cluster {
             fs::write(&node.config, properties)?;
             nodes.push(node);
         }
-        let mut cluster = Cluster {
-            target,
-            nodes,
-            network,
-            dir,
-        };
+        let mut cluster = Cluster { target, nodes, network, dir };
         cluster.format_all()?;
         cluster.start_all()?;
         cluster.wait_ready()?;
@@ -139,14 +121,9 @@ impl Cluster {
 
     fn format_all(&self) -> Result<()> {
         thread::scope(|scope| {
-            let formats: Vec<_> = self
-                .nodes
-                .iter()
-                .map(|node| scope.spawn(|| self.target.format(&node.config)))
-                .collect();
-            formats
-                .into_iter()
-                .try_for_each(|format| format.join().expect("format thread"))
+            let formats: Vec<_> =
+                self.nodes.iter().map(|node| scope.spawn(|| self.target.format(&node.config))).collect();
+            formats.into_iter().try_for_each(|format| format.join().expect("format thread"))
         })
     }
 
@@ -159,10 +136,7 @@ impl Cluster {
     }
 
     fn process(&self, id: i32) -> Result<&Process> {
-        self.node(id)
-            .process
-            .as_ref()
-            .with_context(|| format!("node {id} is not running"))
+        self.node(id).process.as_ref().with_context(|| format!("node {id} is not running"))
     }
 
     pub fn target(&self) -> Target {
@@ -188,10 +162,7 @@ impl Cluster {
 
     /// The addresses of all nodes for clients, as `bootstrap.servers` has them.
     pub fn bootstrap(&self) -> String {
-        self.ids()
-            .map(|id| self.address(id))
-            .collect::<Vec<_>>()
-            .join(",")
+        self.ids().map(|id| self.address(id)).collect::<Vec<_>>().join(",")
     }
 
     pub fn data_dir(&self, id: i32) -> &Path {
@@ -204,6 +175,10 @@ impl Cluster {
 
     pub fn log_file(&self, id: i32) -> &Path {
         &self.node(id).log
+    }
+
+    pub fn pid(&self, id: i32) -> Result<u32> {
+        Ok(self.process(id)?.id())
     }
 
     pub fn resident_bytes(&self, id: i32) -> Result<u64> {
@@ -228,20 +203,12 @@ impl Cluster {
 
     /// kill -9.
     pub fn kill(&mut self, id: i32) -> Result<()> {
-        self.node_mut(id)
-            .process
-            .take()
-            .with_context(|| format!("node {id} is not running"))?
-            .kill()
+        self.node_mut(id).process.take().with_context(|| format!("node {id} is not running"))?.kill()
     }
 
     /// kill -9 of every running node, with nothing in between.
     pub fn kill_all(&mut self) -> Result<()> {
-        let running: Vec<Process> = self
-            .nodes
-            .iter_mut()
-            .filter_map(|node| node.process.take())
-            .collect();
+        let running: Vec<Process> = self.nodes.iter_mut().filter_map(|node| node.process.take()).collect();
         for process in &running {
             process.signal(Signal::KILL)?;
         }
@@ -250,32 +217,19 @@ impl Cluster {
 
     /// SIGTERM, and waits for a clean end.
     pub fn terminate(&mut self, id: i32) -> Result<()> {
-        let process = self
-            .node_mut(id)
-            .process
-            .take()
-            .with_context(|| format!("node {id} is not running"))?;
+        let process = self.node_mut(id).process.take().with_context(|| format!("node {id} is not running"))?;
         let status = process.terminate(TERMINATE_LIMIT)?;
         // Java reports a SIGTERM it has handled as 143.
-        ensure!(
-            status.success() || status.code() == Some(143),
-            "node {id} ended with {status} after SIGTERM"
-        );
+        ensure!(status.success() || status.code() == Some(143), "node {id} ended with {status} after SIGTERM");
         Ok(())
     }
 
     pub fn terminate_all(&mut self) -> Result<()> {
-        let processes: Vec<Process> = self
-            .nodes
-            .iter_mut()
-            .filter_map(|node| node.process.take())
-            .collect();
+        let processes: Vec<Process> = self.nodes.iter_mut().filter_map(|node| node.process.take()).collect();
         for process in &processes {
             process.signal(Signal::TERM)?;
         }
-        processes
-            .into_iter()
-            .try_for_each(|process| process.terminate(TERMINATE_LIMIT).map(|_| ()))
+        processes.into_iter().try_for_each(|process| process.terminate(TERMINATE_LIMIT).map(|_| ()))
     }
 
     /// SIGSTOP.
@@ -297,9 +251,7 @@ impl Cluster {
 
     /// Cuts a node off from all other nodes; clients still reach it.
     pub fn isolate(&self, id: i32) {
-        self.ids()
-            .filter(|other| *other != id)
-            .for_each(|other| self.network.cut(id, other));
+        self.ids().filter(|other| *other != id).for_each(|other| self.network.cut(id, other));
     }
 
     /// Fails if a node has ended that was not told to.
@@ -319,18 +271,14 @@ impl Cluster {
         let running: Vec<i32> = self.ids().filter(|id| self.is_running(*id)).collect();
         for id in running.clone() {
             let address = self.address(id);
-            wait::for_condition(
-                &format!("node {id} serves and knows {running:?}"),
-                START_LIMIT,
-                || {
-                    // A node that has ended never gets ready: no need to wait out the limit.
-                    if self.check_running().is_err() {
-                        return Ok(true);
-                    }
-                    let seen = probe::metadata(&address, None)?.brokers;
-                    Ok(running.iter().all(|id| seen.contains(id)))
-                },
-            )?;
+            wait::for_condition(&format!("node {id} serves and knows {running:?}"), START_LIMIT, || {
+                // A node that has ended never gets ready: no need to wait out the limit.
+                if self.check_running().is_err() {
+                    return Ok(true);
+                }
+                let seen = probe::metadata(&address, None)?.brokers;
+                Ok(running.iter().all(|id| seen.contains(id)))
+            })?;
             self.check_running()?;
         }
         Ok(())
@@ -338,13 +286,8 @@ impl Cluster {
 
     /// An address of a running node that accepts connections.
     fn any_address(&self) -> Result<String> {
-        let mut running = self
-            .ids()
-            .filter(|id| self.is_running(*id))
-            .map(|id| self.address(id));
-        running
-            .find(|address| TcpStream::connect(address).is_ok())
-            .context("no node accepts connections")
+        let mut running = self.ids().filter(|id| self.is_running(*id)).map(|id| self.address(id));
+        running.find(|address| TcpStream::connect(address).is_ok()).context("no node accepts connections")
     }
 
     /// Creates a topic on three replicas (or as many as there are nodes) and waits until all are in sync.
@@ -370,26 +313,16 @@ impl Cluster {
         let what = format!("{partitions} partitions of {topic} have {in_sync} replicas in sync");
         wait::for_condition(&what, self.target.recovery_limit(), || {
             let seen = self.partitions(topic)?;
-            Ok(seen.len() == partitions as usize
-                && seen
-                    .iter()
-                    .all(|p| p.leader > 0 && p.in_sync.len() == in_sync))
+            Ok(seen.len() == partitions as usize && seen.iter().all(|p| p.leader > 0 && p.in_sync.len() == in_sync))
         })
     }
 
     /// Waits until a partition has a leader, and names it.
     pub fn leader(&self, topic: &str, partition: i32) -> Result<i32> {
-        wait::until(
-            "the partition has a leader",
-            self.target.recovery_limit(),
-            || {
-                let leader = self
-                    .partitions(topic)?
-                    .get(partition as usize)
-                    .map(|p| p.leader);
-                Ok(leader.filter(|id| *id > 0))
-            },
-        )
+        wait::until("the partition has a leader", self.target.recovery_limit(), || {
+            let leader = self.partitions(topic)?.get(partition as usize).map(|p| p.leader);
+            Ok(leader.filter(|id| *id > 0))
+        })
     }
 
     /// Some replica of the partition that does not lead it.
@@ -397,24 +330,15 @@ impl Cluster {
         let leader = self.leader(topic, partition)?;
         let seen = self.partitions(topic)?;
         let partition = seen.get(partition as usize).context("no such partition")?;
-        partition
-            .replicas
-            .iter()
-            .copied()
-            .find(|id| *id != leader)
-            .context("the partition has no follower")
+        partition.replicas.iter().copied().find(|id| *id != leader).context("the partition has no follower")
     }
 
     /// The active controller.
     pub fn controller(&self) -> Result<i32> {
-        wait::until(
-            "there is an active controller",
-            self.target.recovery_limit(),
-            || {
-                let leader = probe::quorum_leader(&self.any_address()?)?;
-                Ok(Some(leader).filter(|id| *id > 0))
-            },
-        )
+        wait::until("there is an active controller", self.target.recovery_limit(), || {
+            let leader = probe::quorum_leader(&self.any_address()?)?;
+            Ok(Some(leader).filter(|id| *id > 0))
+        })
     }
 
     /// The ends of all nodes' logs, for a failed scenario.
@@ -425,8 +349,7 @@ impl Cluster {
             let log = String::from_utf8_lossy(&log).into_owned();
             let all: Vec<&str> = log.lines().collect();
             let tail = all[all.len().saturating_sub(lines)..].join("\n");
-            writeln!(text, "--- log of node {id} ({} lines)\n{tail}", all.len())
-                .expect("writing to a string");
+            writeln!(text, "--- log of node {id} ({} lines)\n{tail}", all.len()).expect("writing to a string");
         }
         text
     }
@@ -460,14 +383,7 @@ fn choose_ports(spec: &Spec, id: i32, network: &Network) -> Result<Ports> {
     } else {
         [replication, controller]
     };
-    Ok(Ports {
-        client,
-        replication,
-        controller,
-        admin,
-        seen_replication,
-        seen_controller,
-    })
+    Ok(Ports { client, replication, controller, admin, seen_replication, seen_controller })
 }
 
 fn properties(target: Target, spec: &Spec, id: i32, node: &Node, voters: &str) -> String {
@@ -477,14 +393,8 @@ fn properties(target: Target, spec: &Spec, id: i32, node: &Node, voters: &str) -
     let mut advertised = listeners.clone();
     if spec.gated {
         inter_broker = "REPLICATION";
-        write!(listeners, ",REPLICATION://127.0.0.1:{}", ports.replication)
-            .expect("writing to a string");
-        write!(
-            advertised,
-            ",REPLICATION://127.0.0.1:{}",
-            ports.seen_replication
-        )
-        .expect("writing to a string");
+        write!(listeners, ",REPLICATION://127.0.0.1:{}", ports.replication).expect("writing to a string");
+        write!(advertised, ",REPLICATION://127.0.0.1:{}", ports.seen_replication).expect("writing to a string");
     }
     let admin = match target {
         Target::Tidelog => format!("admin.listener=http://127.0.0.1:{}\n", ports.admin),

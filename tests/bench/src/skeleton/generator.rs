@@ -34,11 +34,7 @@ pub async fn run(load: Load) -> Result<Outcome> {
         bytes += sent??;
     }
     let frames = bytes / (load.frame_bytes as u64 + 4);
-    Ok(Outcome {
-        bytes,
-        frames,
-        elapsed: started.elapsed(),
-    })
+    Ok(Outcome { bytes, frames, elapsed: started.elapsed() })
 }
 
 /// Bytes acknowledged.

@@ -120,20 +120,12 @@ fn whole_frames(buffer: &[u8]) -> Result<usize> {
 impl Node {
     /// The position after `frames`.
     async fn append(&self, frames: &Bytes) -> Result<u64> {
-        std::hint::black_box(crc_fast::checksum(
-            crc_fast::CrcAlgorithm::Crc32Iscsi,
-            frames,
-        ));
+        std::hint::black_box(crc_fast::checksum(crc_fast::CrcAlgorithm::Crc32Iscsi, frames));
         let start = self.position.get();
         let end = start + frames.len() as u64;
         self.position.set(end);
         self.log.write_all_at(frames, start % LOG_BYTES_MAX)?;
-        let queues: Vec<_> = self
-            .followers
-            .borrow()
-            .iter()
-            .map(|follower| follower.frames.clone())
-            .collect();
+        let queues: Vec<_> = self.followers.borrow().iter().map(|follower| follower.frames.clone()).collect();
         for queue in queues {
             queue.send(frames.clone()).await?;
         }
@@ -141,12 +133,7 @@ impl Node {
     }
 
     async fn wait_replicated(&self, end: u64) {
-        while self
-            .followers
-            .borrow()
-            .iter()
-            .any(|follower| follower.acked.get() < end)
-        {
+        while self.followers.borrow().iter().any(|follower| follower.acked.get() < end) {
             self.replicated.notified().await;
         }
     }

@@ -1,0 +1,76 @@
+//! DescribeQuorum (55): the metadata quorum in the terms of Kafka's metadata log.
+//!
+//! v1 adds the timestamps (KIP-836), v2 directory ids and the nodes' addresses (KIP-853). The one partition there is
+//! to describe is `__cluster_metadata-0`.
+
+use std::ops::RangeInclusive;
+
+use tidelog_controller::{Quorum, QuorumReplica};
+use tidelog_wire::messages::describe_quorum_response::{Listener, Node, PartitionData, ReplicaState, TopicData};
+use tidelog_wire::messages::{DescribeQuorumRequest, DescribeQuorumResponse};
+use tidelog_wire::{ErrorCode, Str};
+
+use super::{Api, Context};
+
+const METADATA_TOPIC: &str = "__cluster_metadata";
+const CONTROLLER_LISTENER: &str = "CONTROLLER";
+
+pub(crate) struct DescribeQuorum;
+
+impl Api for DescribeQuorum {
+    type Request = DescribeQuorumRequest;
+    const VERSIONS: RangeInclusive<i16> = 0..=2;
+
+    async fn answer(context: Context, request: DescribeQuorumRequest) -> DescribeQuorumResponse {
+        if !asks_for_the_metadata_log(&request) {
+            return failed(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, "only partition 0 of __cluster_metadata has a quorum");
+        }
+        match context.shard.controller.quorum().await {
+            Ok(quorum) => described(&quorum),
+            Err(reason) => failed(ErrorCode::REQUEST_TIMED_OUT, &reason.to_string()),
+        }
+    }
+}
+
+fn asks_for_the_metadata_log(request: &DescribeQuorumRequest) -> bool {
+    let [topic] = request.topics.as_slice() else { return false };
+    let [partition] = topic.partitions.as_slice() else { return false };
+    topic.topic_name.as_str() == METADATA_TOPIC && partition.partition_index == 0
+}
+
+fn failed(error_code: ErrorCode, message: &str) -> DescribeQuorumResponse {
+    let error_message = Some(Str::from(message.to_owned()));
+    DescribeQuorumResponse { error_code, error_message, ..DescribeQuorumResponse::default() }
+}
+
+fn described(quorum: &Quorum) -> DescribeQuorumResponse {
+    let partition = PartitionData {
+        partition_index: 0,
+        leader_id: quorum.leader_id,
+        leader_epoch: quorum.leader_epoch,
+        high_watermark: quorum.high_watermark,
+        current_voters: quorum.voters.iter().map(state).collect(),
+        observers: quorum.observers.iter().map(state).collect(),
+        ..PartitionData::default()
+    };
+    let topic = TopicData { topic_name: Str::from(METADATA_TOPIC), partitions: vec![partition] };
+    let nodes = quorum.voters.iter().map(|voter| Node {
+        node_id: voter.node_id,
+        listeners: vec![Listener {
+            name: Str::from(CONTROLLER_LISTENER),
+            host: Str::from(voter.host.clone()),
+            port: voter.port,
+        }],
+    });
+    DescribeQuorumResponse { topics: vec![topic], nodes: nodes.collect(), ..DescribeQuorumResponse::default() }
+}
+
+fn state(replica: &QuorumReplica) -> ReplicaState {
+    ReplicaState {
+        replica_id: replica.node_id,
+        replica_directory_id: replica.directory_id,
+        log_end_offset: replica.log_end_offset,
+        last_fetch_timestamp: replica.last_fetch_timestamp_ms,
+        last_caught_up_timestamp: replica.last_caught_up_timestamp_ms,
+    }
+}

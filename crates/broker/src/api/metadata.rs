@@ -1,0 +1,207 @@
+//! Metadata (3): brokers, topics, and who leads each partition.
+//!
+//! v1: null means all topics (before, an empty list did). v4: the client may forbid auto-creation. v10: topic ids.
+//! A topic that does not exist is created through the controller if both sides allow it. A question about a partition
+//! whose leader just died in front of us is held until the image changes (DESIGN 7.11): a stale answer costs a client
+//! up to a second, a held one the time the election takes.
+
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tidelog_metadata::{Image, Partition, Topic};
+use tidelog_wire::messages::metadata_request::MetadataRequestTopic;
+use tidelog_wire::messages::metadata_response::{
+    MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
+};
+use tidelog_wire::messages::{MetadataRequest, MetadataResponse};
+use tidelog_wire::types::{BrokerId, PartitionIndex};
+use tidelog_wire::{ErrorCode, Str, Uuid};
+
+use super::auto_create;
+use super::{Api, CLUSTER_OPERATIONS, Context, TOPIC_OPERATIONS};
+
+/// How long a question about a dying leader is held at most.
+const HOLD_MAX: Duration = Duration::from_millis(500);
+
+pub(crate) struct Metadata;
+
+impl Api for Metadata {
+    type Request = MetadataRequest;
+    const VERSIONS: RangeInclusive<i16> = 0..=13;
+
+    async fn answer(context: Context, request: MetadataRequest) -> MetadataResponse {
+        let missing = missing_topics(&context, &request);
+        let refused = match missing.is_empty() {
+            true => Vec::new(),
+            false => auto_create::create(&context.shard, &missing).await,
+        };
+        hold_while_a_leader_is_dying(&context, &request).await;
+        let image = context.shard.image();
+        let view = View { context: &context, image: &image, request: &request, refused: &refused };
+        view.response()
+    }
+}
+
+/// Names asked for that do not exist and may be created.
+fn missing_topics(context: &Context, request: &MetadataRequest) -> Vec<Str> {
+    let allowed = context.shard.options.auto_create_topics && request.allow_auto_topic_creation;
+    let Some(topics) = request.topics.as_ref().filter(|_| allowed) else {
+        return Vec::new();
+    };
+    let image = context.shard.image();
+    topics
+        .iter()
+        .filter_map(|topic| topic.name.as_ref())
+        .filter(|name| image.topic(name).is_none())
+        .map(Str::detached)
+        .collect()
+}
+
+async fn hold_while_a_leader_is_dying(context: &Context, request: &MetadataRequest) {
+    let shard = &context.shard;
+    let is_waiting = |image: &Image| {
+        shard.peers.any_suspect()
+            && requested_topics(image, request, context.version)
+                .any(|topic| topic.partitions().any(|(_, partition)| shard.peers.is_suspect(partition.leader)))
+    };
+    let mut images = shard.image_changes();
+    let _ = tokio::time::timeout(HOLD_MAX, images.wait_for(|image| !is_waiting(image))).await;
+}
+
+fn requested_topics<'a>(
+    image: &'a Image,
+    request: &'a MetadataRequest,
+    version: i16,
+) -> Box<dyn Iterator<Item = &'a Arc<Topic>> + 'a> {
+    match &request.topics {
+        Some(topics) if version > 0 || !topics.is_empty() => {
+            Box::new(topics.iter().filter_map(|topic| find(image, topic)))
+        }
+        _ => Box::new(image.topics()),
+    }
+}
+
+fn find<'a>(image: &'a Image, asked: &MetadataRequestTopic) -> Option<&'a Arc<Topic>> {
+    match &asked.name {
+        Some(name) => image.topic(name),
+        None => image.topic_by_id(asked.topic_id),
+    }
+}
+
+struct View<'a> {
+    context: &'a Context,
+    image: &'a Image,
+    request: &'a MetadataRequest,
+    refused: &'a [auto_create::Refused],
+}
+
+impl View<'_> {
+    fn response(&self) -> MetadataResponse {
+        let shard = &self.context.shard;
+        let topics = match &self.request.topics {
+            Some(topics) if self.context.version > 0 || !topics.is_empty() => {
+                topics.iter().map(|asked| self.asked_topic(asked)).collect()
+            }
+            _ => self.image.topics().map(|topic| self.topic(topic)).collect(),
+        };
+        MetadataResponse {
+            brokers: self.brokers(),
+            cluster_id: self.image.cluster_id().cloned(),
+            controller_id: shard.controller_id(),
+            topics,
+            cluster_authorized_operations: match self.request.include_cluster_authorized_operations {
+                true => CLUSTER_OPERATIONS,
+                false => i32::MIN,
+            },
+            ..MetadataResponse::default()
+        }
+    }
+
+    /// Brokers that are up, and for a moment those that just died: a client drops the queues of a broker that vanishes
+    /// before its partitions have new leaders.
+    fn brokers(&self) -> Vec<MetadataResponseBroker> {
+        let listener = &self.context.connection.listener.name;
+        let is_listed =
+            |broker: &&tidelog_metadata::Broker| !broker.fenced || self.context.shard.peers.is_suspect(broker.id);
+        self.image
+            .brokers()
+            .filter(is_listed)
+            .filter_map(|broker| {
+                let endpoint = broker.endpoint(listener)?;
+                Some(MetadataResponseBroker {
+                    node_id: broker.id.get(),
+                    host: endpoint.host.clone(),
+                    port: endpoint.port.into(),
+                    rack: broker.rack.clone(),
+                })
+            })
+            .collect()
+    }
+
+    fn asked_topic(&self, asked: &MetadataRequestTopic) -> MetadataResponseTopic {
+        match find(self.image, asked) {
+            Some(topic) => self.topic(topic),
+            None => MetadataResponseTopic {
+                error_code: self.absence(asked),
+                name: asked.name.clone(),
+                topic_id: match asked.name {
+                    Some(_) => Uuid::ZERO,
+                    None => asked.topic_id,
+                },
+                ..MetadataResponseTopic::default()
+            },
+        }
+    }
+
+    fn absence(&self, asked: &MetadataRequestTopic) -> ErrorCode {
+        let Some(name) = &asked.name else {
+            return ErrorCode::UNKNOWN_TOPIC_ID;
+        };
+        let refused = self.refused.iter().find(|refused| refused.topic == *name);
+        refused.map_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, |refused| refused.code)
+    }
+
+    fn topic(&self, topic: &Topic) -> MetadataResponseTopic {
+        MetadataResponseTopic {
+            name: Some(topic.name.clone()),
+            topic_id: topic.id,
+            is_internal: topic.is_internal(),
+            partitions: topic.partitions().map(|(index, partition)| self.partition(topic, index, partition)).collect(),
+            topic_authorized_operations: match self.request.include_topic_authorized_operations {
+                true => TOPIC_OPERATIONS,
+                false => i32::MIN,
+            },
+            ..MetadataResponseTopic::default()
+        }
+    }
+
+    fn partition(&self, topic: &Topic, index: PartitionIndex, partition: &Partition) -> MetadataResponsePartition {
+        let shard = &self.context.shard;
+        let leader = shard.visible_leader(topic, index, partition);
+        let is_reachable = leader != BrokerId::NONE
+            && self
+                .image
+                .broker(leader)
+                .is_some_and(|broker| broker.endpoint(&self.context.connection.listener.name).is_some());
+        let error_code = match () {
+            () if leader == BrokerId::NONE => ErrorCode::LEADER_NOT_AVAILABLE,
+            () if !is_reachable => ErrorCode::LISTENER_NOT_FOUND,
+            () => ErrorCode::NONE,
+        };
+        let is_offline = |replica: &&BrokerId| self.image.broker(**replica).is_none_or(|broker| broker.fenced);
+        MetadataResponsePartition {
+            error_code,
+            partition_index: index.get(),
+            leader_id: if is_reachable { leader.get() } else { -1 },
+            leader_epoch: partition.leader_epoch.get(),
+            replica_nodes: ids(partition.replicas.iter()),
+            isr_nodes: ids(partition.isr.iter()),
+            offline_replicas: ids(partition.replicas.iter().filter(is_offline)),
+        }
+    }
+}
+
+fn ids<'a>(brokers: impl Iterator<Item = &'a BrokerId>) -> Vec<i32> {
+    brokers.map(|broker| broker.get()).collect()
+}

@@ -1,0 +1,49 @@
+//! One file per API: the versions served, what they mean, and the handler.
+//!
+//! A handler turns a decoded request into a response. It knows partitions, the image and the controller, and neither
+//! sockets, files nor Raft. Adding an API is one file here and one line in [`crate::dispatch`].
+
+use std::ops::RangeInclusive;
+use std::rc::Rc;
+
+use tidelog_wire::{Request, Str};
+
+use crate::net::ConnectionInfo;
+use crate::shard::Shard;
+
+pub(crate) mod api_versions;
+mod auto_create;
+pub(crate) mod metadata;
+
+/// Without an authorizer everybody may do everything (KIP-430): a bit per operation that a topic knows ...
+pub(crate) const TOPIC_OPERATIONS: i32 = operations(&[3, 4, 5, 6, 7, 8, 10, 11]);
+/// ... and that a cluster knows.
+pub(crate) const CLUSTER_OPERATIONS: i32 = operations(&[5, 7, 8, 9, 10, 11, 12, 13, 14]);
+
+/// Kafka's AclOperation codes as a bit field.
+const fn operations(codes: &[u8]) -> i32 {
+    let mut bits = 0;
+    let mut index = 0;
+    while index < codes.len() {
+        bits |= 1 << codes[index];
+        index += 1;
+    }
+    bits
+}
+
+/// One API whose answer is a plain function of its request, however long that takes.
+pub(crate) trait Api: 'static {
+    type Request: Request + 'static;
+    /// Every version in it is served completely.
+    const VERSIONS: RangeInclusive<i16>;
+
+    async fn answer(context: Context, request: Self::Request) -> <Self::Request as Request>::Response;
+}
+
+/// What a handler has besides its request.
+pub(crate) struct Context {
+    pub shard: Rc<Shard>,
+    pub connection: Rc<ConnectionInfo>,
+    pub version: i16,
+    pub client_id: Option<Str>,
+}

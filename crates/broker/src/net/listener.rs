@@ -1,0 +1,137 @@
+//! Accepts connections of one listener and keeps them within their limits.
+
+use std::cell::RefCell;
+use std::net::SocketAddr;
+use std::rc::{Rc, Weak};
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+use tracing::{info, warn};
+
+use super::connection::{self, Connection};
+use super::log_limit::LogLimit;
+use super::tcp::{TcpListener, TcpStream};
+use crate::options::ListenerOptions;
+use crate::shard::Shard;
+
+/// How long a listener rests when the process has no file descriptor left.
+const DESCRIPTOR_BACK_OFF: Duration = Duration::from_millis(100);
+/// How often idle and half-sent connections are looked at.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
+
+/// What requests may depend on of the listener they came in by.
+#[derive(Clone, Debug)]
+pub(crate) struct ListenerInfo {
+    pub name: String,
+    /// Replica fetches count on this listener only (CVE-2018-1288).
+    pub is_inter_broker: bool,
+}
+
+/// A listening socket that has its port but accepts nothing yet.
+pub(crate) struct BoundListener {
+    pub info: ListenerInfo,
+    pub local_addr: SocketAddr,
+    /// What clients are told to connect to.
+    pub advertised: (String, u16),
+    socket: std::net::TcpListener,
+}
+
+/// Connections that are open, for the sweeper.
+#[derive(Default)]
+pub(crate) struct OpenConnections {
+    all: RefCell<Vec<Weak<Connection>>>,
+}
+
+impl OpenConnections {
+    fn add(&self, connection: &Rc<Connection>) {
+        self.all.borrow_mut().push(Rc::downgrade(connection));
+    }
+
+    fn sweep(&self, now: Instant) {
+        self.all.borrow_mut().retain(|connection| {
+            let Some(connection) = connection.upgrade() else {
+                return false;
+            };
+            connection.sweep(now);
+            true
+        });
+    }
+}
+
+impl BoundListener {
+    pub(crate) fn bind(options: &ListenerOptions, inter_broker: &str) -> std::io::Result<Self> {
+        let domain = socket2::Domain::for_address(options.bind);
+        let socket = socket2::Socket::new(domain, socket2::Type::STREAM, None)?;
+        socket.set_reuse_address(true)?;
+        socket.set_nonblocking(true)?;
+        socket.bind(&options.bind.into())?;
+        socket.listen(1024)?;
+        let socket: std::net::TcpListener = socket.into();
+        let local_addr = socket.local_addr()?;
+        let advertised_port = match options.advertised_port {
+            0 => local_addr.port(),
+            port => port,
+        };
+        Ok(Self {
+            info: ListenerInfo { name: options.name.clone(), is_inter_broker: options.name == inter_broker },
+            local_addr,
+            advertised: (options.advertised_host.clone(), advertised_port),
+            socket,
+        })
+    }
+
+    /// Accepts until the shard ends.
+    pub(crate) async fn serve(self, shard: Rc<Shard>) {
+        let info = Rc::new(self.info);
+        let listener = match TcpListener::from_std(self.socket) {
+            Ok(listener) => listener,
+            Err(error) => {
+                tracing::error!(listener = info.name, %error, "listener cannot be used");
+                return;
+            }
+        };
+        info!(listener = info.name, address = %self.local_addr, "listening");
+        let (refusals, failures) = (LogLimit::default(), LogLimit::default());
+        loop {
+            match listener.accept().await {
+                Ok((stream, peer)) => admit(&shard, &info, stream, peer, &refusals),
+                Err(error) => {
+                    if let Some(suppressed) = failures.permit() {
+                        warn!(listener = info.name, %error, suppressed, "cannot accept");
+                    }
+                    if is_out_of_descriptors(&error) {
+                        sleep(DESCRIPTOR_BACK_OFF).await;
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn admit(shard: &Rc<Shard>, info: &Rc<ListenerInfo>, stream: TcpStream, peer: SocketAddr, refusals: &LogLimit) {
+    match shard.connection_limits.admit(peer.ip(), Instant::now()) {
+        Ok(permit) => {
+            let connection = Connection::new(&shard.options.network, info, peer, permit);
+            shard.connections.add(&connection);
+            tokio::task::spawn_local(connection::serve(connection, stream, Rc::clone(shard)));
+        }
+        Err(reason) => {
+            if let Some(suppressed) = refusals.permit() {
+                warn!(%peer, %reason, suppressed, "connection refused");
+            }
+        }
+    }
+}
+
+fn is_out_of_descriptors(error: &std::io::Error) -> bool {
+    let code = error.raw_os_error();
+    code == Some(rustix::io::Errno::MFILE.raw_os_error()) || code == Some(rustix::io::Errno::NFILE.raw_os_error())
+}
+
+/// Closes connections whose deadline passed. One timer for all of them, so that an idle one costs none.
+pub(crate) async fn sweep_connections(shard: Rc<Shard>) {
+    loop {
+        sleep(SWEEP_INTERVAL).await;
+        shard.connections.sweep(Instant::now());
+    }
+}

@@ -1,0 +1,26 @@
+//! Sockets: listeners, connections, frames, and the limits a peer meets.
+//!
+//! Nothing here knows what a request means: a complete frame goes to [`crate::dispatch`] with a [`Ticket`] that
+//! its answer comes back through.
+
+mod connection;
+mod frames;
+mod limits;
+mod listener;
+mod log_limit;
+mod notify;
+mod outbox;
+
+pub(crate) use connection::{ConnectionInfo, Peer};
+pub(crate) use limits::ConnectionLimits;
+pub(crate) use listener::{BoundListener, ListenerInfo, OpenConnections, sweep_connections};
+pub(crate) use log_limit::LogLimit;
+pub(crate) use notify::LocalNotify;
+pub(crate) use outbox::Ticket;
+
+/// The one name through which this crate reaches the network, so that a simulation can put another in its place.
+pub(crate) mod tcp {
+    pub(crate) use tokio::net::TcpStream;
+    pub(crate) use tokio::net::tcp::{ReadHalf, WriteHalf};
+    pub(crate) type TcpListener = tokio::net::TcpListener;
+}

@@ -1,0 +1,167 @@
+//! What a broker needs to know to start: the validated, typed part of the configuration.
+//!
+//! Names follow Kafka's keys (`CONFIG` in the documentation); every duration says its unit by type.
+//! `BrokerOptions::new` gives Kafka's defaults, so that a test names only what it is about.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tidelog_metadata::config::StaticConfigs;
+use tidelog_wire::types::BrokerId;
+
+/// One entry of `listeners` with its `advertised.listeners` twin.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListenerOptions {
+    /// Name in `listeners`, for example `PLAINTEXT`.
+    pub name: String,
+    /// Address to bind; port 0 takes a free one.
+    pub bind: SocketAddr,
+    /// Host told to clients.
+    pub advertised_host: String,
+    /// Port told to clients; 0 means the port that was bound.
+    pub advertised_port: u16,
+}
+
+/// What a broker is started with.
+#[derive(Clone, Debug)]
+pub struct BrokerOptions {
+    /// `node.id`.
+    pub node_id: BrokerId,
+    /// `broker.rack`.
+    pub rack: Option<String>,
+    /// `listeners`; at least one.
+    pub listeners: Vec<ListenerOptions>,
+    /// `inter.broker.listener.name`: the listener on which replica fetches count.
+    pub inter_broker_listener: String,
+    /// `admin.listener`: `/metrics`, `/livez`, `/readyz`. `None` serves none.
+    pub admin_listener: Option<SocketAddr>,
+    /// `log.dirs`, of which a broker has one.
+    pub log_dir: PathBuf,
+    /// Static broker configuration by Kafka's key, as set by the operator (not the defaults). Topic
+    /// defaults are derived from it with [`tidelog_metadata`]'s config table.
+    pub static_configs: StaticConfigs,
+    /// `auto.create.topics.enable`.
+    pub auto_create_topics: bool,
+    /// `controlled.shutdown.enable`.
+    pub controlled_shutdown: bool,
+    pub network: NetworkLimits,
+    pub replica: ReplicaOptions,
+    pub disk: DiskOptions,
+}
+
+/// Every limit a client connection meets.
+#[derive(Clone, Debug)]
+pub struct NetworkLimits {
+    /// `max.connections`.
+    pub connections_max: usize,
+    /// `max.connections.per.ip`.
+    pub connections_per_ip_max: usize,
+    /// `max.connection.creation.rate`, connections a second.
+    pub connection_creation_rate_max: usize,
+    /// `connections.max.idle.ms`.
+    pub connection_idle_max: Duration,
+    /// `socket.request.max.bytes`: longest frame accepted.
+    pub request_bytes_max: usize,
+    /// A frame whose first byte arrived must be complete after this.
+    pub partial_frame_max: Duration,
+    /// Requests of one connection that may be unanswered before the broker stops reading from it.
+    pub pipelined_requests_max: usize,
+    /// Unsent response bytes of one connection above which the broker stops reading from it.
+    pub unsent_response_bytes_max: usize,
+}
+
+impl Default for NetworkLimits {
+    fn default() -> Self {
+        Self {
+            connections_max: i32::MAX as usize,
+            connections_per_ip_max: i32::MAX as usize,
+            connection_creation_rate_max: i32::MAX as usize,
+            connection_idle_max: Duration::from_millis(600_000),
+            request_bytes_max: 104_857_600,
+            partial_frame_max: Duration::from_secs(30),
+            pipelined_requests_max: 500,
+            unsent_response_bytes_max: 16 << 20,
+        }
+    }
+}
+
+/// Replication limits and times.
+#[derive(Clone, Debug)]
+pub struct ReplicaOptions {
+    /// `replica.lag.time.max.ms`.
+    pub lag_time_max: Duration,
+    /// `replica.fetch.max.bytes`, per partition.
+    pub fetch_max_bytes: i32,
+    /// `replica.fetch.response.max.bytes`.
+    pub fetch_response_max_bytes: i32,
+    /// `replica.fetch.wait.max.ms`.
+    pub fetch_wait_max: Duration,
+    /// `fetch.max.bytes`: cap on what one consumer fetch may ask for.
+    pub consumer_fetch_max_bytes: i32,
+    /// `max.incremental.fetch.session.cache.slots`.
+    pub fetch_sessions_max: usize,
+    /// `broker.session.timeout.ms`: a leader without controller and without followers for this long steps aside.
+    pub session_timeout: Duration,
+}
+
+impl Default for ReplicaOptions {
+    fn default() -> Self {
+        Self {
+            lag_time_max: Duration::from_millis(30_000),
+            fetch_max_bytes: 1 << 20,
+            fetch_response_max_bytes: 10 << 20,
+            fetch_wait_max: Duration::from_millis(500),
+            consumer_fetch_max_bytes: 57_671_680,
+            fetch_sessions_max: 1000,
+            session_timeout: Duration::from_millis(1500),
+        }
+    }
+}
+
+/// Disk threads and background work.
+#[derive(Clone, Debug)]
+pub struct DiskOptions {
+    /// Threads that run fdatasync, cold reads and recovery.
+    pub threads: usize,
+    /// `log.retention.check.interval.ms`.
+    pub retention_check_interval: Duration,
+    /// `producer.id.expiration.ms`.
+    pub producer_id_expiration: Duration,
+    /// A disk operation outstanding for longer is reported to the controller as a stall.
+    pub stall_after: Duration,
+    /// Open segment files a log dir may hold.
+    pub open_files_max: usize,
+}
+
+impl Default for DiskOptions {
+    fn default() -> Self {
+        Self {
+            threads: 8,
+            retention_check_interval: Duration::from_millis(300_000),
+            producer_id_expiration: Duration::from_millis(86_400_000),
+            stall_after: Duration::from_secs(1),
+            open_files_max: 8_000,
+        }
+    }
+}
+
+impl BrokerOptions {
+    /// Kafka's defaults for a node with one plaintext listener and one log directory.
+    pub fn new(node_id: BrokerId, listener: ListenerOptions, log_dir: PathBuf) -> Self {
+        Self {
+            node_id,
+            rack: None,
+            inter_broker_listener: listener.name.clone(),
+            listeners: vec![listener],
+            admin_listener: None,
+            log_dir,
+            static_configs: StaticConfigs::default(),
+            auto_create_topics: true,
+            controlled_shutdown: true,
+            network: NetworkLimits::default(),
+            replica: ReplicaOptions::default(),
+            disk: DiskOptions::default(),
+        }
+    }
+}

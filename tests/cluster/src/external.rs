@@ -32,11 +32,7 @@ impl fmt::Display for Missing {
 impl std::error::Error for Missing {}
 
 fn cache_dir() -> Result<PathBuf> {
-    let dir = match (
-        env::var_os("TIDELOG_TEST_CACHE"),
-        env::var_os("XDG_CACHE_HOME"),
-        env::var_os("HOME"),
-    ) {
+    let dir = match (env::var_os("TIDELOG_TEST_CACHE"), env::var_os("XDG_CACHE_HOME"), env::var_os("HOME")) {
         (Some(dir), ..) => PathBuf::from(dir),
         (_, Some(dir), _) => PathBuf::from(dir).join("tidelog-tests"),
         (.., Some(dir)) => PathBuf::from(dir).join(".cache/tidelog-tests"),
@@ -66,9 +62,7 @@ fn installed(name: &str, install: impl FnOnce(&Path) -> Result<()>) -> Result<Pa
 /// Whether a program is on the PATH.
 pub fn program(name: &str) -> Result<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
-    let found = env::split_paths(&path)
-        .map(|dir| dir.join(name))
-        .find(|file| file.is_file());
+    let found = env::split_paths(&path).map(|dir| dir.join(name)).find(|file| file.is_file());
     found.ok_or_else(|| Missing(format!("{name} is not installed")).into())
 }
 
@@ -80,13 +74,7 @@ pub fn python(requirement: &str) -> Result<PathBuf> {
         venv.args(["-m", "venv"]).arg(dir);
         run(venv, "", INSTALL_LIMIT)?;
         let mut pip = Command::new(dir.join("bin/pip"));
-        pip.args([
-            "install",
-            "--quiet",
-            "--disable-pip-version-check",
-            requirement,
-            "six",
-        ]);
+        pip.args(["install", "--quiet", "--disable-pip-version-check", requirement, "six"]);
         run(pip, "", INSTALL_LIMIT)?;
         install_site_customization(dir)
     })?;
@@ -95,13 +83,8 @@ pub fn python(requirement: &str) -> Result<PathBuf> {
 
 /// kafka-python 1.4 and 2.0 carry a copy of `six` that Python 3.12 cannot import.
 fn install_site_customization(venv: &Path) -> Result<()> {
-    let lib = fs::read_dir(venv.join("lib"))?
-        .next()
-        .context("no lib in the virtual environment")??;
-    fs::copy(
-        format!("{SETUP}/sitecustomize.py"),
-        lib.path().join("site-packages/sitecustomize.py"),
-    )?;
+    let lib = fs::read_dir(venv.join("lib"))?.next().context("no lib in the virtual environment")??;
+    fs::copy(format!("{SETUP}/sitecustomize.py"), lib.path().join("site-packages/sitecustomize.py"))?;
     Ok(())
 }
 
@@ -129,12 +112,7 @@ pub fn kafka_class_path() -> Result<String> {
 /// A command line that runs one class of Kafka's.
 pub fn kafka_class(class: &str, options: &[&str]) -> Result<Command> {
     let mut java = Command::new("java");
-    java.args([
-        "-XX:+UseSerialGC",
-        "-XX:TieredStopAtLevel=1",
-        "-Xshare:auto",
-    ])
-    .args(options);
+    java.args(["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto"]).args(options);
     java.arg("-cp").arg(kafka_class_path()?).arg(class);
     Ok(java)
 }

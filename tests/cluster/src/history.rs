@@ -32,26 +32,14 @@ pub struct History {
 impl History {
     /// Checks the promises of acks=all with idempotence against a complete reading of the topic.
     pub fn check(&self, read: &[Placed]) -> Result<()> {
-        ensure!(
-            !self.acked.is_empty(),
-            "nothing was acknowledged, so nothing was tested"
-        );
+        ensure!(!self.acked.is_empty(), "nothing was acknowledged, so nothing was tested");
         let mut places: HashMap<&str, Vec<&Placed>> = HashMap::new();
         for record in read {
             places.entry(&record.value).or_default().push(record);
         }
         let doubled: Vec<_> = places.iter().filter(|(_, at)| at.len() > 1).collect();
-        ensure!(
-            doubled.is_empty(),
-            "{} values are there more than once: {}",
-            doubled.len(),
-            sample(&doubled)
-        );
-        let lost: Vec<_> = self
-            .acked
-            .iter()
-            .filter(|a| !places.contains_key(a.record.value.as_str()))
-            .collect();
+        ensure!(doubled.is_empty(), "{} values are there more than once: {}", doubled.len(), sample(&doubled));
+        let lost: Vec<_> = self.acked.iter().filter(|a| !places.contains_key(a.record.value.as_str())).collect();
         ensure!(
             lost.is_empty(),
             "{} of {} acknowledged records are lost: {}",
@@ -59,11 +47,7 @@ impl History {
             self.acked.len(),
             sample(&lost)
         );
-        let moved: Vec<_> = self
-            .acked
-            .iter()
-            .filter(|a| *places[a.record.value.as_str()][0] != a.record)
-            .collect();
+        let moved: Vec<_> = self.acked.iter().filter(|a| *places[a.record.value.as_str()][0] != a.record).collect();
         ensure!(
             moved.is_empty(),
             "{} acknowledged records are not where they were said to be: {}",
@@ -77,10 +61,7 @@ impl History {
     pub fn check_no_failure(&self) -> Result<()> {
         match self.failed.first() {
             None => Ok(()),
-            Some((value, error)) => bail!(
-                "{} sends failed, the first ({value}) with: {error}",
-                self.failed.len()
-            ),
+            Some((value, error)) => bail!("{} sends failed, the first ({value}) with: {error}", self.failed.len()),
         }
     }
 
@@ -102,10 +83,7 @@ fn check_order(read: &[Placed]) -> Result<()> {
     let mut next: BTreeMap<i32, i64> = BTreeMap::new();
     for record in read {
         let expected = next.entry(record.partition).or_insert(record.offset);
-        ensure!(
-            record.offset == *expected,
-            "expected offset {expected}, read {record:?}"
-        );
+        ensure!(record.offset == *expected, "expected offset {expected}, read {record:?}");
         *expected += 1;
     }
     Ok(())
@@ -120,66 +98,42 @@ mod tests {
     use super::*;
 
     fn placed(offset: i64, value: &str) -> Placed {
-        Placed {
-            partition: 0,
-            offset,
-            value: value.into(),
-        }
+        Placed { partition: 0, offset, value: value.into() }
     }
 
     fn acked(records: &[(i64, &str, i64)]) -> History {
-        let acked = records.iter().map(|(offset, value, at_ms)| Acked {
-            record: placed(*offset, value),
-            at_ms: *at_ms,
-        });
-        History {
-            acked: acked.collect(),
-            failed: Vec::new(),
-        }
+        let acked =
+            records.iter().map(|(offset, value, at_ms)| Acked { record: placed(*offset, value), at_ms: *at_ms });
+        History { acked: acked.collect(), failed: Vec::new() }
     }
 
     #[test]
     fn records_that_are_where_they_were_acknowledged_pass() {
         let history = acked(&[(0, "a", 0), (1, "b", 5)]);
-        history
-            .check(&[placed(0, "a"), placed(1, "b"), placed(2, "unknown outcome")])
-            .unwrap();
+        history.check(&[placed(0, "a"), placed(1, "b"), placed(2, "unknown outcome")]).unwrap();
     }
 
     #[test]
     fn a_lost_record_is_found() {
-        let error = acked(&[(0, "a", 0), (1, "b", 5)])
-            .check(&[placed(0, "a")])
-            .unwrap_err();
-        assert!(
-            error
-                .to_string()
-                .contains("1 of 2 acknowledged records are lost"),
-            "{error}"
-        );
+        let error = acked(&[(0, "a", 0), (1, "b", 5)]).check(&[placed(0, "a")]).unwrap_err();
+        assert!(error.to_string().contains("1 of 2 acknowledged records are lost"), "{error}");
     }
 
     #[test]
     fn a_doubled_record_is_found() {
-        let error = acked(&[(0, "a", 0)])
-            .check(&[placed(0, "a"), placed(1, "a")])
-            .unwrap_err();
+        let error = acked(&[(0, "a", 0)]).check(&[placed(0, "a"), placed(1, "a")]).unwrap_err();
         assert!(error.to_string().contains("more than once"), "{error}");
     }
 
     #[test]
     fn a_moved_record_is_found() {
-        let error = acked(&[(0, "a", 0)])
-            .check(&[placed(0, "b"), placed(1, "a")])
-            .unwrap_err();
+        let error = acked(&[(0, "a", 0)]).check(&[placed(0, "b"), placed(1, "a")]).unwrap_err();
         assert!(error.to_string().contains("not where"), "{error}");
     }
 
     #[test]
     fn a_hole_in_the_offsets_is_found() {
-        let error = acked(&[(0, "a", 0)])
-            .check(&[placed(0, "a"), placed(2, "b")])
-            .unwrap_err();
+        let error = acked(&[(0, "a", 0)]).check(&[placed(0, "a"), placed(2, "b")]).unwrap_err();
         assert!(error.to_string().contains("expected offset 1"), "{error}");
     }
 

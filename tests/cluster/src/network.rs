@@ -81,9 +81,7 @@ impl Network {
         let _open = self
             .shared
             .1
-            .wait_while(state, |state| {
-                directions.iter().any(|d| state.closed.contains(d))
-            })
+            .wait_while(state, |state| directions.iter().any(|d| state.closed.contains(d)))
             .expect("network state");
     }
 
@@ -123,16 +121,9 @@ impl Network {
             };
             let nodes: Vec<(i32, u32)> = {
                 let state = self.shared.0.lock().expect("network state");
-                state
-                    .process_of_node
-                    .iter()
-                    .map(|(node, pid)| (*node, *pid))
-                    .collect()
+                state.process_of_node.iter().map(|(node, pid)| (*node, *pid)).collect()
             };
-            Ok(nodes
-                .into_iter()
-                .find(|(_, pid)| holds(*pid, &socket))
-                .map(|(node, _)| node))
+            Ok(nodes.into_iter().find(|(_, pid)| holds(*pid, &socket)).map(|(node, _)| node))
         })
     }
 }
@@ -144,10 +135,7 @@ fn socket_name(local_port: u16, remote_port: u16) -> Result<Option<String>> {
         for line in fs::read_to_string(table)?.lines().skip(1) {
             let columns: Vec<&str> = line.split_whitespace().collect();
             if columns[1].ends_with(&local) && columns[2].ends_with(&remote) {
-                return Ok(Some(format!(
-                    "socket:[{}]",
-                    columns.get(9).context("inode column")?
-                )));
+                return Ok(Some(format!("socket:[{}]", columns.get(9).context("inode column")?)));
             }
         }
     }
@@ -158,7 +146,5 @@ fn holds(pid: u32, socket: &str) -> bool {
     let Ok(entries) = fs::read_dir(format!("/proc/{pid}/fd")) else {
         return false;
     };
-    entries
-        .flatten()
-        .any(|fd| fs::read_link(fd.path()).is_ok_and(|target| target.to_str() == Some(socket)))
+    entries.flatten().any(|fd| fs::read_link(fd.path()).is_ok_and(|target| target.to_str() == Some(socket)))
 }

@@ -47,11 +47,7 @@ impl Bytes {
 
 /// A request's header in its first version; a flexible one has one more byte for its tagged fields.
 pub fn request(key: i16, version: i16) -> Bytes {
-    Bytes::default()
-        .int16(key)
-        .int16(version)
-        .int32(1)
-        .string("probe")
+    Bytes::default().int16(key).int16(version).int32(1).string("probe")
 }
 
 /// Reads a response's fields one after the other.
@@ -59,10 +55,7 @@ struct Fields<'a>(&'a [u8]);
 
 impl<'a> Fields<'a> {
     fn take(&mut self, count: usize) -> Result<&'a [u8]> {
-        let (head, tail) = self
-            .0
-            .split_at_checked(count)
-            .context("the answer ends too early")?;
+        let (head, tail) = self.0.split_at_checked(count).context("the answer ends too early")?;
         self.0 = tail;
         Ok(head)
     }
@@ -108,10 +101,7 @@ pub fn exchange(stream: &mut TcpStream, frame: &[u8]) -> Result<Vec<u8>> {
     let mut length = [0; 4];
     stream.read_exact(&mut length)?;
     let length = i32::from_be_bytes(length);
-    ensure!(
-        (4..1 << 26).contains(&length),
-        "an answer of {length} bytes"
-    );
+    ensure!((4..1 << 26).contains(&length), "an answer of {length} bytes");
     let mut answer = vec![0; length as usize];
     stream.read_exact(&mut answer)?;
     Ok(answer.split_off(4))
@@ -168,42 +158,25 @@ pub fn metadata(address: &str, topic: Option<&str>) -> Result<ClusterView> {
         Ok(())
     })?;
     partitions.sort_by_key(|(index, _)| *index);
-    Ok(ClusterView {
-        brokers,
-        partitions: partitions.into_iter().map(|(_, view)| view).collect(),
-    })
+    Ok(ClusterView { brokers, partitions: partitions.into_iter().map(|(_, view)| view).collect() })
 }
 
 fn partition_view(fields: &mut Fields) -> Result<(i32, PartitionView)> {
     let (_error, index, leader) = (fields.int16()?, fields.int32()?, fields.int32()?);
     let replicas = fields.array(Fields::int32)?;
     let in_sync = fields.array(Fields::int32)?;
-    Ok((
-        index,
-        PartitionView {
-            leader,
-            replicas,
-            in_sync,
-        },
-    ))
+    Ok((index, PartitionView { leader, replicas, in_sync }))
 }
 
 /// CreateTopics version 2; retried while the cluster is not ready for it.
 pub fn create_topic(address: &str, topic: &str, partitions: i32, replicas: i16) -> Result<()> {
-    create(address, topic, |body| {
-        body.int32(partitions).int16(replicas).int32(0)
-    })
+    create(address, topic, |body| body.int32(partitions).int16(replicas).int32(0))
 }
 
 /// CreateTopics version 2 with the replicas of its one partition given.
 pub fn create_topic_on(address: &str, topic: &str, nodes: &[i32]) -> Result<()> {
     create(address, topic, |body| {
-        let body = body
-            .int32(-1)
-            .int16(-1)
-            .int32(1)
-            .int32(0)
-            .int32(nodes.len() as i32);
+        let body = body.int32(-1).int16(-1).int32(1).int32(0).int32(nodes.len() as i32);
         nodes.iter().fold(body, |body, node| body.int32(*node))
     })
 }
@@ -224,17 +197,12 @@ fn create(address: &str, topic: &str, layout: impl Fn(Bytes) -> Bytes) -> Result
 /// DescribeQuorum version 0: the id of the active controller, -1 if unknown.
 pub fn quorum_leader(address: &str) -> Result<i32> {
     let topic = "__cluster_metadata";
-    let flexible = request(55, 0)
-        .int8(0)
-        .int8(2)
-        .int8(topic.len() as i8 + 1)
-        .raw(topic.as_bytes());
+    let flexible = request(55, 0).int8(0).int8(2).int8(topic.len() as i8 + 1).raw(topic.as_bytes());
     let answer = ask(address, flexible.int8(2).int32(0).int8(0).int8(0).int8(0))?;
     let fields = &mut Fields(&answer);
     let (_tags, error) = (fields.varint()?, fields.int16()?);
     ensure!(error == 0, "DescribeQuorum failed with error {error}");
-    let (_topics, _topic, _partitions) =
-        (fields.varint()?, fields.compact_string()?, fields.varint()?);
+    let (_topics, _topic, _partitions) = (fields.varint()?, fields.compact_string()?, fields.varint()?);
     let (_index, error) = (fields.int32()?, fields.int16()?);
     ensure!(error == 0, "DescribeQuorum failed with error {error}");
     fields.int32()

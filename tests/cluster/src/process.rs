@@ -38,12 +38,8 @@ pub fn spawn(mut command: Command) -> Result<Child> {
     }
     let what = format!("{command:?}");
     let (reply, answer) = mpsc::channel();
-    SPAWNER
-        .send((command, reply))
-        .map_err(|_| anyhow!("the spawning thread is gone"))?;
-    answer
-        .recv()?
-        .with_context(|| format!("cannot start {what}"))
+    SPAWNER.send((command, reply)).map_err(|_| anyhow!("the spawning thread is gone"))?;
+    answer.recv()?.with_context(|| format!("cannot start {what}"))
 }
 
 /// A server process: its output goes to a file, and it is killed when dropped.
@@ -56,14 +52,8 @@ impl Process {
     /// Appends to `log`, so that a node's incarnations are told in one file.
     pub fn start(mut command: Command, log: &Path) -> Result<Process> {
         let out = File::options().create(true).append(true).open(log)?;
-        command
-            .stdin(Stdio::null())
-            .stdout(out.try_clone()?)
-            .stderr(out);
-        Ok(Process {
-            child: spawn(command)?,
-            log: log.to_path_buf(),
-        })
+        command.stdin(Stdio::null()).stdout(out.try_clone()?).stderr(out);
+        Ok(Process { child: spawn(command)?, log: log.to_path_buf() })
     }
 
     pub fn id(&self) -> u32 {
@@ -89,23 +79,14 @@ impl Process {
     /// SIGTERM, and waits for the end.
     pub fn terminate(mut self, limit: Duration) -> Result<ExitStatus> {
         self.signal(Signal::TERM)?;
-        wait::until("the process ends after SIGTERM", limit, || {
-            Ok(self.child.try_wait()?)
-        })
+        wait::until("the process ends after SIGTERM", limit, || Ok(self.child.try_wait()?))
     }
 
     /// Resident memory in bytes.
     pub fn resident_bytes(&self) -> Result<u64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.id()))?;
-        let line = status
-            .lines()
-            .find(|l| l.starts_with("VmRSS:"))
-            .context("no VmRSS")?;
-        let kib: u64 = line
-            .split_whitespace()
-            .nth(1)
-            .context("VmRSS without a number")?
-            .parse()?;
+        let line = status.lines().find(|l| l.starts_with("VmRSS:")).context("no VmRSS")?;
+        let kib: u64 = line.split_whitespace().nth(1).context("VmRSS without a number")?.parse()?;
         Ok(kib * 1024)
     }
 
@@ -153,19 +134,14 @@ pub fn run_any(mut command: Command, input: &str, limit: Duration) -> Result<Out
     let dir = tempfile::tempdir()?;
     let [stdin, stdout, stderr] = ["in", "out", "err"].map(|name| dir.path().join(name));
     fs::write(&stdin, input)?;
-    command
-        .stdin(File::open(&stdin)?)
-        .stdout(File::create(&stdout)?)
-        .stderr(File::create(&stderr)?);
+    command.stdin(File::open(&stdin)?).stdout(File::create(&stdout)?).stderr(File::create(&stderr)?);
     let mut child = spawn(command)?;
     let ended = wait::until("the command ends", limit, || Ok(child.try_wait()?));
     if ended.is_err() {
         child.kill()?;
         child.wait()?;
     }
-    let read = |path: &Path| {
-        Ok::<_, anyhow::Error>(String::from_utf8_lossy(&fs::read(path)?).into_owned())
-    };
+    let read = |path: &Path| Ok::<_, anyhow::Error>(String::from_utf8_lossy(&fs::read(path)?).into_owned());
     let output = Output {
         stdout: read(&stdout)?,
         stderr: read(&stderr)?,

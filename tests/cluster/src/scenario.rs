@@ -27,10 +27,7 @@ struct Turn;
 impl Turn {
     fn wait() -> Turn {
         let running = RUNNING.0.lock().expect("turns");
-        let mut running = RUNNING
-            .1
-            .wait_while(running, |running| *running >= parallel_clusters())
-            .expect("turns");
+        let mut running = RUNNING.1.wait_while(running, |running| *running >= parallel_clusters()).expect("turns");
         *running += 1;
         Turn
     }
@@ -56,15 +53,9 @@ pub fn scenario(spec: Spec, body: impl FnOnce(&mut Cluster) -> Result<()>) {
             cluster.check_running()?;
             check_no_panic(&cluster)
         }));
-        if !matches!(&outcome, Ok(Ok(())))
-            && !matches!(&outcome, Ok(Err(error)) if error.is::<Missing>())
-        {
+        if !matches!(&outcome, Ok(Ok(()))) && !matches!(&outcome, Ok(Err(error)) if error.is::<Missing>()) {
             cluster.keep_dir();
-            eprintln!(
-                "{}(everything: {})",
-                cluster.log_tails(LOG_TAIL_LINES),
-                cluster.dir().display()
-            );
+            eprintln!("{}(everything: {})", cluster.log_tails(LOG_TAIL_LINES), cluster.dir().display());
         }
         outcome.unwrap_or_else(|panic| resume_unwind(panic))
     };
@@ -81,7 +72,7 @@ pub fn finish(outcome: Result<()>) {
         Err(error) if error.is::<Missing>() && env::var("CI").as_deref() != Ok("true") => {
             report(&format!("skipped: {error}"))
         }
-        Err(error) => panic!("{error:?}"),
+        Err(error) => panic!("{error:#}"),
     }
 }
 

@@ -49,26 +49,18 @@ fn split_batches(bytes: &[u8], batches: &mut BTreeMap<i64, Vec<u8>>) -> Result<(
             bail!("the batch at offset {base_offset} is cut off")
         };
         if let Some((_, last)) = batches.last_key_value() {
-            ensure!(
-                base_offset == next_offset(last)?,
-                "offset {base_offset} follows {}",
-                next_offset(last)? - 1
-            );
+            ensure!(base_offset == next_offset(last)?, "offset {base_offset} follows {}", next_offset(last)? - 1);
         }
         batches.insert(base_offset, batch.to_vec());
         rest = tail;
     }
-    ensure!(
-        rest.iter().all(|byte| *byte == 0),
-        "there is something behind the last batch"
-    );
+    ensure!(rest.iter().all(|byte| *byte == 0), "there is something behind the last batch");
     Ok(())
 }
 
 fn next_offset(batch: &[u8]) -> Result<i64> {
     let base_offset = i64::from_be_bytes(batch[..8].try_into()?);
-    let delta =
-        i32::from_be_bytes(batch[LAST_OFFSET_DELTA_AT..LAST_OFFSET_DELTA_AT + 4].try_into()?);
+    let delta = i32::from_be_bytes(batch[LAST_OFFSET_DELTA_AT..LAST_OFFSET_DELTA_AT + 4].try_into()?);
     Ok(base_offset + i64::from(delta) + 1)
 }
 
@@ -83,11 +75,7 @@ pub fn wait_identical(cluster: &Cluster, topic: &str) -> Result<()> {
                 .map(|id| batches(&cluster.partition_dir(*id, topic, index)))
                 .collect::<Result<_>>()?;
             for (id, log) in partition.replicas.iter().zip(&logs) {
-                ensure!(
-                    *log == logs[0],
-                    "{}",
-                    difference(partition.replicas[0], &logs[0], *id, log)
-                );
+                ensure!(*log == logs[0], "{}", difference(partition.replicas[0], &logs[0], *id, log));
             }
             Ok(Some(()))
         })?;
@@ -95,27 +83,10 @@ pub fn wait_identical(cluster: &Cluster, topic: &str) -> Result<()> {
     Ok(())
 }
 
-fn difference(
-    one: i32,
-    ones: &BTreeMap<i64, Vec<u8>>,
-    other: i32,
-    others: &BTreeMap<i64, Vec<u8>>,
-) -> String {
-    let offset = ones
-        .iter()
-        .find(|(offset, batch)| others.get(offset) != Some(batch))
-        .map(|(offset, _)| *offset);
-    let offset = offset.or_else(|| {
-        others
-            .keys()
-            .find(|offset| !ones.contains_key(offset))
-            .copied()
-    });
-    format!(
-        "nodes {one} ({} batches) and {other} ({} batches) differ from offset {offset:?}",
-        ones.len(),
-        others.len()
-    )
+fn difference(one: i32, ones: &BTreeMap<i64, Vec<u8>>, other: i32, others: &BTreeMap<i64, Vec<u8>>) -> String {
+    let offset = ones.iter().find(|(offset, batch)| others.get(offset) != Some(batch)).map(|(offset, _)| *offset);
+    let offset = offset.or_else(|| others.keys().find(|offset| !ones.contains_key(offset)).copied());
+    format!("nodes {one} ({} batches) and {other} ({} batches) differ from offset {offset:?}", ones.len(), others.len())
 }
 
 #[cfg(test)]

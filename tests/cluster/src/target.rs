@@ -70,13 +70,12 @@ impl Target {
     pub fn parity_settings(self, brokers: usize) -> String {
         let mut settings = String::new();
         if self == Target::Kafka {
-            for key in [
-                "default.replication.factor",
-                "offsets.topic.replication.factor",
-            ] {
+            for key in ["default.replication.factor", "offsets.topic.replication.factor"] {
                 writeln!(settings, "{key}={brokers}").expect("writing to a string");
             }
             let majority = brokers.div_ceil(2);
+            // Its heap is small here, and it allocates what a frame's length claims.
+            settings.push_str("socket.request.max.bytes=10485760\n");
             writeln!(settings, "min.insync.replicas={majority}").expect("writing to a string");
         }
         settings
@@ -96,12 +95,7 @@ fn build_tidelog() -> Result<PathBuf> {
     }
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.current_dir(workspace).args([
-        "build",
-        "--package",
-        "tidelog-server",
-        "--message-format=json",
-    ]);
+    cargo.current_dir(workspace).args(["build", "--package", "tidelog-server", "--message-format=json"]);
     if !cfg!(debug_assertions) {
         cargo.arg("--release");
     }

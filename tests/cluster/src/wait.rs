@@ -9,11 +9,7 @@ const POLL_EVERY: Duration = Duration::from_millis(20);
 
 /// Asks `check` until it answers `Some`. An error of `check` counts as "not yet" and is named at the end,
 /// because a cluster under a fault refuses connections for a while.
-pub fn until<T>(
-    what: &str,
-    limit: Duration,
-    mut check: impl FnMut() -> Result<Option<T>>,
-) -> Result<T> {
+pub fn until<T>(what: &str, limit: Duration, mut check: impl FnMut() -> Result<Option<T>>) -> Result<T> {
     let deadline = Instant::now() + limit;
     loop {
         let answer = check();
@@ -29,10 +25,6 @@ pub fn until<T>(
 }
 
 /// As [`until`], for a plain condition.
-pub fn for_condition(
-    what: &str,
-    limit: Duration,
-    mut check: impl FnMut() -> Result<bool>,
-) -> Result<()> {
+pub fn for_condition(what: &str, limit: Duration, mut check: impl FnMut() -> Result<bool>) -> Result<()> {
     until(what, limit, || Ok(check()?.then_some(())))
 }

@@ -44,11 +44,7 @@ impl Load {
 
 impl Default for Load {
     fn default() -> Load {
-        Load {
-            name: "writer",
-            records_per_second: 400,
-            value_bytes: 200,
-        }
+        Load { name: "writer", records_per_second: 400, value_bytes: 200 }
     }
 }
 
@@ -60,15 +56,8 @@ pub struct Writer {
 }
 
 enum Source {
-    Process {
-        child: Child,
-        listener: Option<JoinHandle<()>>,
-        stops_by: StopsBy,
-    },
-    Thread {
-        stop: Arc<AtomicBool>,
-        thread: Option<JoinHandle<Result<()>>>,
-    },
+    Process { child: Child, listener: Option<JoinHandle<()>>, stops_by: StopsBy },
+    Thread { stop: Arc<AtomicBool>, thread: Option<JoinHandle<Result<()>>> },
 }
 
 #[derive(Clone, Copy)]
@@ -79,12 +68,7 @@ enum StopsBy {
 
 impl Writer {
     /// librdkafka on its default settings, as far as idempotent acks=all allows; `settings` are `key=value`.
-    pub fn confluent(
-        cluster: &Cluster,
-        topic: &str,
-        load: Load,
-        settings: &[&str],
-    ) -> Result<Writer> {
+    pub fn confluent(cluster: &Cluster, topic: &str, load: Load, settings: &[&str]) -> Result<Writer> {
         let mut python = Command::new(external::python(external::CONFLUENT_KAFKA)?);
         python.args([
             WRITER_SCRIPT,
@@ -93,9 +77,7 @@ impl Writer {
             &load.records_per_second.to_string(),
             &load.value_bytes.to_string(),
         ]);
-        python
-            .arg(format!("bootstrap.servers={}", cluster.bootstrap()))
-            .args(settings);
+        python.arg(format!("bootstrap.servers={}", cluster.bootstrap())).args(settings);
         Writer::process(cluster, python, load.name, StopsBy::EndOfInput)
     }
 
@@ -104,8 +86,7 @@ impl Writer {
         let settings = cluster.dir().join("java-writer.properties");
         // The tool switches retries off, which is no default of the client's.
         std::fs::write(&settings, "retries=2147483647\nenable.idempotence=true\n")?;
-        let mut java =
-            external::kafka_class("org.apache.kafka.tools.VerifiableProducer", &["-Xmx128m"])?;
+        let mut java = external::kafka_class("org.apache.kafka.tools.VerifiableProducer", &["-Xmx128m"])?;
         java.args([
             "--topic",
             topic,
@@ -116,26 +97,13 @@ impl Writer {
             "--repeating-keys",
             "64",
         ]);
-        java.args([
-            "--throughput",
-            &load.records_per_second.to_string(),
-            "--command-config",
-        ])
-        .arg(settings);
+        java.args(["--throughput", &load.records_per_second.to_string(), "--command-config"]).arg(settings);
         Writer::process(cluster, java, "java", StopsBy::Signal)
     }
 
-    fn process(
-        cluster: &Cluster,
-        mut command: Command,
-        name: &str,
-        stops_by: StopsBy,
-    ) -> Result<Writer> {
+    fn process(cluster: &Cluster, mut command: Command, name: &str, stops_by: StopsBy) -> Result<Writer> {
         let complaints = File::create(cluster.dir().join(format!("{name}-writer.log")))?;
-        command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(complaints);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(complaints);
         let mut child = spawn(command)?;
         let output = BufReader::new(child.stdout.take().context("the writer's output")?);
         let history = Arc::new(Mutex::new(History::default()));
@@ -146,15 +114,7 @@ impl Writer {
             }
         });
         let limit = cluster.target().recovery_limit();
-        Ok(Writer {
-            history,
-            source: Source::Process {
-                child,
-                listener: Some(listener),
-                stops_by,
-            },
-            limit,
-        })
+        Ok(Writer { history, source: Source::Process { child, listener: Some(listener), stops_by }, limit })
     }
 
     /// Runs `produce` on a thread until it is asked to stop.
@@ -166,14 +126,7 @@ impl Writer {
         let stop = Arc::new(AtomicBool::new(false));
         let (told, asked) = (history.clone(), stop.clone());
         let thread = thread::spawn(move || produce(&asked, &told));
-        Writer {
-            history,
-            source: Source::Thread {
-                stop,
-                thread: Some(thread),
-            },
-            limit,
-        }
+        Writer { history, source: Source::Thread { stop, thread: Some(thread) }, limit }
     }
 
     /// Records acknowledged so far.
@@ -184,11 +137,7 @@ impl Writer {
     /// Waits until `count` more records were acknowledged.
     pub fn wait_acked(&self, count: usize) -> Result<()> {
         let goal = self.acked() + count;
-        wait::for_condition(
-            &format!("{count} more records are acknowledged"),
-            self.limit,
-            || Ok(self.acked() >= goal),
-        )
+        wait::for_condition(&format!("{count} more records are acknowledged"), self.limit, || Ok(self.acked() >= goal))
     }
 
     /// Waits until nothing has been acknowledged for `silence`.
@@ -205,17 +154,10 @@ impl Writer {
     /// Ends the writing, waits for what is under way, and tells what happened.
     pub fn stop(mut self) -> Result<History> {
         match &mut self.source {
-            Source::Process {
-                child,
-                listener,
-                stops_by,
-            } => {
+            Source::Process { child, listener, stops_by } => {
                 drop(child.stdin.take());
                 if let StopsBy::Signal = stops_by {
-                    kill_process(
-                        Pid::from_raw(child.id() as i32).context("process id")?,
-                        Signal::TERM,
-                    )?;
+                    kill_process(Pid::from_raw(child.id() as i32).context("process id")?, Signal::TERM)?;
                 }
                 wait::until("the writer ends", STOP_LIMIT, || Ok(child.try_wait()?))?;
                 if let Some(listener) = listener.take() {
@@ -252,17 +194,10 @@ fn note(history: &mut History, line: &str) {
         return;
     };
     let value = event["value"].as_str().unwrap_or_default().to_owned();
-    let at_ms = event["at_ms"]
-        .as_i64()
-        .or(event["timestamp"].as_i64())
-        .unwrap_or_default();
+    let at_ms = event["at_ms"].as_i64().or(event["timestamp"].as_i64()).unwrap_or_default();
     let place = (event["partition"].as_i64(), event["offset"].as_i64());
     if let (Some(partition), Some(offset)) = place {
-        let record = Placed {
-            partition: partition as i32,
-            offset,
-            value,
-        };
+        let record = Placed { partition: partition as i32, offset, value };
         history.acked.push(Acked { record, at_ms });
     } else if let Some(error) = event["error"].as_str().or(event["exception"].as_str()) {
         history.failed.push((value, error.to_owned()));
@@ -272,35 +207,17 @@ fn note(history: &mut History, line: &str) {
 /// Everything a topic holds, in the order of each partition's offsets, as kcat reads it.
 pub fn read_all(cluster: &Cluster, topic: &str) -> Result<Vec<Placed>> {
     let printed = external::kcat(
-        &[
-            "-C",
-            "-q",
-            "-e",
-            "-b",
-            &cluster.bootstrap(),
-            "-t",
-            topic,
-            "-o",
-            "beginning",
-            "-f",
-            "%p %o %s\n",
-        ],
+        &["-C", "-q", "-e", "-b", &cluster.bootstrap(), "-t", topic, "-o", "beginning", "-f", "%p %o %s\n"],
         "",
     )?;
     let mut records = Vec::new();
     for line in printed.stdout.lines() {
         let mut words = line.splitn(3, ' ');
-        let (Some(partition), Some(offset), Some(value)) =
-            (words.next(), words.next(), words.next())
-        else {
+        let (Some(partition), Some(offset), Some(value)) = (words.next(), words.next(), words.next()) else {
             bail!("kcat printed {line:?}");
         };
         let value = value.trim_end_matches(PADDING).to_owned();
-        records.push(Placed {
-            partition: partition.parse()?,
-            offset: offset.parse()?,
-            value,
-        });
+        records.push(Placed { partition: partition.parse()?, offset: offset.parse()?, value });
     }
     Ok(records)
 }

@@ -56,8 +56,7 @@ fn a_damaged_replica_is_repaired_from_the_others() {
 
 #[test]
 fn a_replica_damaged_while_all_were_down_does_not_lead() {
-    if Target::from_environment()
-        .is_ok_and(|t| kafka_differs(t, "it truncates committed records behind a flipped bit"))
+    if Target::from_environment().is_ok_and(|t| kafka_differs(t, "it truncates committed records behind a flipped bit"))
     {
         return;
     }
@@ -80,10 +79,7 @@ fn a_replica_damaged_while_all_were_down_does_not_lead() {
 fn damage(cluster: &Cluster, node: i32) -> Result<()> {
     let dir = cluster.partition_dir(node, TOPIC, 0);
     let used: usize = batches(&dir)?.values().map(Vec::len).sum();
-    let segment = segment_files(&dir)?
-        .into_iter()
-        .next()
-        .context("no segment")?;
+    let segment = segment_files(&dir)?.into_iter().next().context("no segment")?;
     let file = File::options().read(true).write(true).open(segment)?;
     let (mut byte, at) = ([0], used as u64 / 2);
     file.read_exact_at(&mut byte, at)?;
@@ -98,19 +94,12 @@ struct SmallDisk {
 
 impl SmallDisk {
     fn mount(mebibytes: u32) -> Result<SmallDisk> {
-        let disk = SmallDisk {
-            dir: tempfile::tempdir()?,
-        };
+        let disk = SmallDisk { dir: tempfile::tempdir()? };
         let mut mount = Command::new("mount");
-        mount
-            .args(["-t", "tmpfs", "-o", &format!("size={mebibytes}m"), "tmpfs"])
-            .arg(disk.path());
+        mount.args(["-t", "tmpfs", "-o", &format!("size={mebibytes}m"), "tmpfs"]).arg(disk.path());
         match run(mount, "", Duration::from_secs(10)) {
             Ok(_) => Ok(disk),
-            Err(error) => Err(Missing(format!(
-                "mounting a small file system needs root: {error:#}"
-            ))
-            .into()),
+            Err(error) => Err(Missing(format!("mounting a small file system needs root: {error:#}")).into()),
         }
     }
 
@@ -121,9 +110,7 @@ impl SmallDisk {
     /// Fills all but `spare` bytes of what is free.
     fn fill(&self, spare: u64) -> Result<PathBuf> {
         let free = rustix::fs::statvfs(self.path())?;
-        let size = (free.f_bavail * free.f_frsize)
-            .checked_sub(spare)
-            .context("the disk is full already")?;
+        let size = (free.f_bavail * free.f_frsize).checked_sub(spare).context("the disk is full already")?;
         let ballast = self.path().join("ballast");
         let mut file = File::create(&ballast)?;
         let block = vec![1; 1 << 20];
@@ -137,28 +124,20 @@ impl SmallDisk {
 impl Drop for SmallDisk {
     fn drop(&mut self) {
         // Lazily: the cluster on it may still be dying. A disk that was never mounted has nothing to unmount.
-        let _ = Command::new("umount")
-            .arg("--lazy")
-            .arg(self.path())
-            .status();
+        let _ = Command::new("umount").arg("--lazy").arg(self.path()).status();
     }
 }
 
 #[test]
 fn a_full_disk_loses_nothing_and_heals_when_space_comes_back() {
-    if Target::from_environment()
-        .is_ok_and(|t| kafka_differs(t, "it takes the disk offline and ends"))
-    {
+    if Target::from_environment().is_ok_and(|t| kafka_differs(t, "it takes the disk offline and ends")) {
         return;
     }
     let disk = match SmallDisk::mount(512) {
         Ok(disk) => disk,
         Err(error) => return tidelog_cluster_tests::scenario::finish(Err(error)),
     };
-    let load = Load {
-        value_bytes: 20_000,
-        ..Load::default()
-    };
+    let load = Load { value_bytes: 20_000, ..Load::default() };
     scenario(Spec::brokers(3).data_root(disk.path()), |cluster| {
         cluster.create_topic(TOPIC, 1)?;
         let writer = Writer::confluent(cluster, TOPIC, load, &[])?;
@@ -167,10 +146,7 @@ fn a_full_disk_loses_nothing_and_heals_when_space_comes_back() {
         writer.wait_silent(Duration::from_secs(3))?;
         cluster.check_running()?;
         let acked = writer.acked();
-        ensure!(
-            read_all(cluster, TOPIC)?.len() >= acked,
-            "what is there can be read while the disk is full"
-        );
+        ensure!(read_all(cluster, TOPIC)?.len() >= acked, "what is there can be read while the disk is full");
         fs::remove_file(ballast)?;
         writer.wait_acked(SOME)?;
         let history = writer.stop()?;

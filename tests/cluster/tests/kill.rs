@@ -13,28 +13,16 @@ const SOME: usize = 400;
 
 /// Kills `victim` under load, has it come back, and checks every promise.
 fn kill_under_load(cluster: &mut Cluster, writers: Vec<Writer>, victim: i32) -> Result<()> {
-    writers
-        .iter()
-        .try_for_each(|writer| writer.wait_acked(SOME))?;
+    writers.iter().try_for_each(|writer| writer.wait_acked(SOME))?;
     cluster.kill(victim)?;
-    writers
-        .iter()
-        .try_for_each(|writer| writer.wait_acked(SOME))?;
+    writers.iter().try_for_each(|writer| writer.wait_acked(SOME))?;
     cluster.start_node(victim)?;
     cluster.wait_in_sync(TOPIC, PARTITIONS, 3)?;
-    writers
-        .iter()
-        .try_for_each(|writer| writer.wait_acked(SOME))?;
-    let histories = writers
-        .into_iter()
-        .map(Writer::stop)
-        .collect::<Result<Vec<_>>>()?;
+    writers.iter().try_for_each(|writer| writer.wait_acked(SOME))?;
+    let histories = writers.into_iter().map(Writer::stop).collect::<Result<Vec<_>>>()?;
     let read = read_all(cluster, TOPIC)?;
     for history in histories {
-        report(&format!(
-            "longest gap of a partition {} ms",
-            history.longest_gap_ms()
-        ));
+        report(&format!("longest gap of a partition {} ms", history.longest_gap_ms()));
         history.check_no_failure()?;
         history.check(&read)?;
     }

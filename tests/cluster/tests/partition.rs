@@ -21,10 +21,7 @@ fn cut_under_load(cluster: &mut Cluster, cut: impl FnOnce(&Cluster)) -> Result<(
     cluster.wait_in_sync(TOPIC, PARTITIONS, 3)?;
     writer.wait_acked(SOME)?;
     let history = writer.stop()?;
-    report(&format!(
-        "longest gap of a partition {} ms",
-        history.longest_gap_ms()
-    ));
+    report(&format!("longest gap of a partition {} ms", history.longest_gap_ms()));
     history.check(&read_all(cluster, TOPIC)?)?;
     wait_identical(cluster, TOPIC)
 }
@@ -34,9 +31,7 @@ fn production_goes_on_without_an_isolated_broker() {
     scenario(Spec::brokers(3).gated_network(), |cluster| {
         cluster.create_topic(TOPIC, PARTITIONS)?;
         let controller = cluster.controller()?;
-        let victim = (1..=3)
-            .find(|id| *id != controller)
-            .context("a broker beside the controller")?;
+        let victim = (1..=3).find(|id| *id != controller).context("a broker beside the controller")?;
         cut_under_load(cluster, |cluster| cluster.isolate(victim))
     });
 }
@@ -53,14 +48,9 @@ fn production_goes_on_without_an_isolated_controller() {
 #[test]
 fn production_goes_on_when_a_leader_and_a_follower_lose_sight_of_each_other() {
     // The follower stays alive for the controller, so that only its lag takes it out of the ISR.
-    scenario(
-        Spec::brokers(3)
-            .gated_network()
-            .set("replica.lag.time.max.ms", "3000"),
-        |cluster| {
-            cluster.create_topic(TOPIC, PARTITIONS)?;
-            let (leader, follower) = (cluster.leader(TOPIC, 0)?, cluster.follower(TOPIC, 0)?);
-            cut_under_load(cluster, |cluster| cluster.network().cut(leader, follower))
-        },
-    );
+    scenario(Spec::brokers(3).gated_network().set("replica.lag.time.max.ms", "3000"), |cluster| {
+        cluster.create_topic(TOPIC, PARTITIONS)?;
+        let (leader, follower) = (cluster.leader(TOPIC, 0)?, cluster.follower(TOPIC, 0)?);
+        cut_under_load(cluster, |cluster| cluster.network().cut(leader, follower))
+    });
 }

@@ -24,10 +24,7 @@ fn pause_under_load(cluster: &mut Cluster, victim: i32) -> Result<()> {
     let histories = [writer.stop()?, late.stop()?];
     let read = read_all(cluster, TOPIC)?;
     for history in histories {
-        report(&format!(
-            "longest gap of a partition {} ms",
-            history.longest_gap_ms()
-        ));
+        report(&format!("longest gap of a partition {} ms", history.longest_gap_ms()));
         history.check(&read)?;
     }
     wait_identical(cluster, TOPIC)

@@ -1,0 +1,4 @@
+from kafka import KafkaConsumer
+consumer = KafkaConsumer('sample')
+for message in consumer:
+    print (message)

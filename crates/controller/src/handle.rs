@@ -1,0 +1,104 @@
+//! What the rest of a node sees of the quorum. Cheap to clone; every method may be called from any runtime.
+
+use std::sync::Arc;
+
+use tidelog_metadata::{BrokerRegistration, Image, Request, Response};
+use tidelog_wire::Uuid;
+use tokio::sync::{oneshot, watch};
+
+use crate::forward::Forwarder;
+use crate::quorum::{Quorum, QuorumError};
+use crate::session::{BrokerSession, HealthProbe};
+
+/// A node's way to the metadata: its local image, and the active controller wherever that is.
+#[derive(Clone)]
+pub struct ControllerHandle {
+    pub(crate) image: watch::Receiver<Arc<Image>>,
+    pub(crate) status: watch::Receiver<ControllerStatus>,
+    pub(crate) forwarder: Forwarder,
+    pub(crate) tasks: tokio::runtime::Handle,
+    pub(crate) stop: tokio::sync::mpsc::Sender<oneshot::Sender<()>>,
+    pub(crate) node: Arc<NodeFacts>,
+}
+
+/// What never changes while the node runs.
+#[derive(Clone, Debug)]
+pub struct NodeFacts {
+    pub node_id: i32,
+    /// Names the disk of the metadata log; `directory.id` in `meta.properties`.
+    pub directory_id: Uuid,
+    /// Where this node's gRPC listener really listens.
+    pub listening_on: std::net::SocketAddr,
+}
+
+/// The quorum as this node sees it right now. A hint: an isolated node sees old news.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ControllerStatus {
+    /// `None` until the node has founded or joined a cluster.
+    pub cluster_id: Option<Uuid>,
+    /// Node id of the active controller.
+    pub active: Option<i32>,
+    /// Raft's term, Kafka's controller epoch.
+    pub term: u64,
+    /// This node is the active controller and has proved it to a quorum.
+    pub is_active: bool,
+    /// Set once the node cannot go on: its disk failed, or it met a record it does not know.
+    pub failed: Option<String>,
+}
+
+/// Why [`ControllerHandle::submit`] gave up. In each case the request may still be carried out.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SubmitError {
+    /// No active controller answered in time. Kafka's REQUEST_TIMED_OUT.
+    #[error("no active controller answered within {waited_ms} ms; last: {last}")]
+    TimedOut { waited_ms: u64, last: String },
+    /// The controller could not read the request: the nodes' versions differ.
+    #[error("the active controller refused the request: {0}")]
+    Refused(String),
+    /// This node is shutting down.
+    #[error("this node is shutting down")]
+    Closed,
+}
+
+impl ControllerHandle {
+    /// The newest image this node has applied. Changes whenever a batch of records is applied.
+    pub fn image(&self) -> watch::Receiver<Arc<Image>> {
+        self.image.clone()
+    }
+
+    /// Cluster id, active controller and failure state.
+    pub fn status(&self) -> watch::Receiver<ControllerStatus> {
+        self.status.clone()
+    }
+
+    pub fn node(&self) -> &NodeFacts {
+        &self.node
+    }
+
+    /// Has the active controller decide a request, wherever it is, and waits until the decision is applied
+    /// there. Tries again with the same operation id until `Timing::submit` is over, so a request whose
+    /// answer got lost is not carried out twice. The local image may show the effect a little later.
+    pub async fn submit(&self, request: Request) -> Result<Response, SubmitError> {
+        self.forwarder.submit(request).await
+    }
+
+    /// The quorum's state, asked of the active controller (DescribeQuorum).
+    pub async fn quorum(&self) -> Result<Quorum, QuorumError> {
+        self.forwarder.quorum().await
+    }
+
+    /// Registers this broker and keeps its session alive until the handle is closed or dropped. `health` is
+    /// asked before each heartbeat and must not block. One session per node.
+    pub fn open_session(&self, registration: BrokerRegistration, health: HealthProbe) -> BrokerSession {
+        BrokerSession::open(&self.tasks, self.clone(), registration, health)
+    }
+
+    /// Stops the node's part in the quorum in good order: hands leadership away if it is the active
+    /// controller, answers waiting requests, flushes. A broker closes its session before.
+    pub async fn shutdown(&self) {
+        let (done, stopped) = oneshot::channel();
+        if self.stop.send(done).await.is_ok() {
+            let _ = stopped.await;
+        }
+    }
+}

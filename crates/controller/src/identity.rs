@@ -1,0 +1,173 @@
+//! Who this node is: `meta.properties`, in Kafka's format.
+//!
+//! ```text
+//! version=1
+//! node.id=1
+//! directory.id=<uuid of this disk>
+//! cluster.id=<once the node has founded or joined a cluster>
+//! ```
+//! A directory id belongs to what is in the Raft store beside it. Where a cluster id is recorded but the store
+//! is empty, the store was lost: the node takes a new directory id, so that nobody mistakes it for the voter it was.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use rand::RngCore;
+use tidelog_internal_api::raft as proto;
+use tidelog_wire::Uuid;
+use tokio::sync::watch;
+
+use crate::machine::sync_directory;
+use crate::raft::{NodeId, node_id_to_proto};
+
+const FILE: &str = "meta.properties";
+
+/// A fresh id that is none of Kafka's reserved ones.
+pub(crate) fn random_uuid() -> Uuid {
+    loop {
+        let mut bytes = [0; 16];
+        rand::rng().fill_bytes(&mut bytes);
+        // The text form must not begin with a dash, which command lines take for an option.
+        let uuid = Uuid(bytes);
+        if !uuid.is_reserved() && !uuid.to_string().starts_with('-') {
+            return uuid;
+        }
+    }
+}
+
+/// The contents of `meta.properties`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Identity {
+    pub(crate) node_id: i32,
+    pub(crate) directory_id: Uuid,
+    pub(crate) cluster_id: Option<Uuid>,
+}
+
+/// Why `meta.properties` cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum IdentityError {
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    #[error("{key} in {path} should be {expected} and is {found:?}")]
+    Wrong { path: PathBuf, key: &'static str, expected: String, found: String },
+}
+
+impl Identity {
+    /// Reads the file, or makes an identity for a new directory (not written yet).
+    pub(crate) fn load_or_new(directory: &Path, node_id: i32) -> Result<Self, IdentityError> {
+        let path = directory.join(FILE);
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Ok(Self { node_id, directory_id: random_uuid(), cluster_id: None });
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let properties: BTreeMap<&str, &str> = text
+            .lines()
+            .filter(|line| !line.trim_start().starts_with('#'))
+            .filter_map(|line| line.split_once('='))
+            .map(|(key, value)| (key.trim(), value.trim()))
+            .collect();
+        let wrong = |key, expected: &str| {
+            let found = properties.get(key).copied().unwrap_or_default().to_owned();
+            IdentityError::Wrong { path: path.clone(), key, expected: expected.to_owned(), found }
+        };
+        let uuid = |key| properties.get(key).map(|text| text.parse().map_err(|_| wrong(key, "a uuid"))).transpose();
+        if properties.get("node.id").and_then(|id| id.parse().ok()) != Some(node_id) {
+            return Err(wrong("node.id", &node_id.to_string()));
+        }
+        let directory_id = uuid("directory.id")?.ok_or_else(|| wrong("directory.id", "a uuid"))?;
+        Ok(Self { node_id, directory_id, cluster_id: uuid("cluster.id")? })
+    }
+
+    /// Replaces the file; returns once it would survive a power cut.
+    pub(crate) fn store(&self, directory: &Path) -> io::Result<()> {
+        let mut text = format!("version=1\nnode.id={}\ndirectory.id={}\n", self.node_id, self.directory_id);
+        if let Some(cluster_id) = self.cluster_id {
+            text.push_str(&format!("cluster.id={cluster_id}\n"));
+        }
+        let temporary = directory.join("meta.properties.tmp");
+        let mut file = File::create(&temporary)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        fs::rename(&temporary, directory.join(FILE))?;
+        sync_directory(directory)
+    }
+
+    pub(crate) fn raft_id(&self) -> NodeId {
+        NodeId { id: self.node_id, directory: self.directory_id }
+    }
+}
+
+/// The cluster id as far as it is known. Written once, by whoever founds or joins; clones share it.
+#[derive(Clone, Debug)]
+pub(crate) struct ClusterId {
+    known: Arc<watch::Sender<Option<Uuid>>>,
+}
+
+impl ClusterId {
+    pub(crate) fn new(known: Option<Uuid>) -> Self {
+        Self { known: Arc::new(watch::Sender::new(known)) }
+    }
+
+    pub(crate) fn get(&self) -> Option<Uuid> {
+        *self.known.borrow()
+    }
+
+    pub(crate) fn watch(&self) -> watch::Receiver<Option<Uuid>> {
+        self.known.subscribe()
+    }
+
+    /// Learns the id. False if another one is known: the two clusters must have nothing to do with each other.
+    pub(crate) fn learn(&self, cluster_id: Uuid) -> bool {
+        self.known.send_if_modified(|known| {
+            let learned = known.is_none();
+            known.get_or_insert(cluster_id);
+            learned
+        });
+        self.get() == Some(cluster_id)
+    }
+
+    /// Empty while unknown.
+    pub(crate) fn to_bytes(&self) -> Bytes {
+        self.get().map_or_else(Bytes::new, |id| Bytes::copy_from_slice(&id.0))
+    }
+
+    pub(crate) fn target(&self, node: &NodeId) -> proto::Target {
+        proto::Target { cluster_id: self.to_bytes(), node: Some(node_id_to_proto(node)) }
+    }
+}
+
+/// A cluster id on the wire; empty and malformed ones are none.
+pub(crate) fn cluster_id_from_bytes(bytes: &[u8]) -> Option<Uuid> {
+    bytes.try_into().ok().map(Uuid)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_stored_is_loaded_and_another_node_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let made = Identity::load_or_new(directory.path(), 3).unwrap();
+        let made = Identity { cluster_id: Some(random_uuid()), ..made };
+        made.store(directory.path()).unwrap();
+        assert_eq!(Identity::load_or_new(directory.path(), 3).unwrap(), made);
+        let refused = Identity::load_or_new(directory.path(), 4).unwrap_err();
+        assert!(refused.to_string().contains("node.id"), "{refused}");
+    }
+
+    #[test]
+    fn a_cluster_id_once_learned_stays() {
+        let cluster_id = ClusterId::new(None);
+        assert!(cluster_id.learn(Uuid::from_u128(7)));
+        assert!(!cluster_id.learn(Uuid::from_u128(8)));
+        assert_eq!(cluster_id.get(), Some(Uuid::from_u128(7)));
+    }
+}

@@ -1,0 +1,70 @@
+//! Connections to other nodes, by purpose.
+//!
+//! A snapshot of megabytes must not delay a batch of records, and neither may delay a heartbeat or a vote,
+//! so each purpose has its own TCP connection. A channel connects when it is first used and again after
+//! it broke; the call that finds it broken gets the error.
+
+use std::io;
+use std::time::Duration;
+
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tonic::transport::{Channel, Endpoint, Uri};
+
+use super::resolve::Resolver;
+
+const CONNECT_WAIT_MAX: Duration = Duration::from_secs(1);
+pub(crate) const STREAM_WINDOW_BYTES: u32 = 4 << 20;
+pub(crate) const CONNECTION_WINDOW_BYTES: u32 = 16 << 20;
+
+/// Makes channels. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Dialer {
+    resolver: Resolver,
+}
+
+/// Where a node listens.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Peer {
+    pub(crate) host: String,
+    pub(crate) port: u16,
+}
+
+impl std::fmt::Display for Peer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}", self.host, self.port)
+    }
+}
+
+impl Dialer {
+    /// A channel of its own connection, not connected yet.
+    pub(crate) fn channel(&self, peer: &Peer) -> Channel {
+        let (dialer, peer) = (self.clone(), peer.clone());
+        let connector = tower::service_fn(move |_: Uri| {
+            let (dialer, peer) = (dialer.clone(), peer.clone());
+            async move { dialer.connect(&peer).await.map(TokioIo::new) }
+        });
+        // The connector knows where to go; this is only what HTTP puts into its authority header.
+        Endpoint::from_static("http://node.tidelog")
+            .initial_stream_window_size(STREAM_WINDOW_BYTES)
+            .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+            .connect_timeout(CONNECT_WAIT_MAX)
+            .connect_with_connector_lazy(connector)
+    }
+
+    /// One TCP connection, tried address by address.
+    pub(crate) async fn connect(&self, peer: &Peer) -> io::Result<TcpStream> {
+        let mut last = io::Error::other("no address");
+        for address in self.resolver.resolve(&peer.host, peer.port).await? {
+            match tokio::time::timeout(CONNECT_WAIT_MAX, TcpStream::connect(address)).await {
+                Ok(Ok(stream)) => {
+                    stream.set_nodelay(true)?;
+                    return Ok(stream);
+                }
+                Ok(Err(error)) => last = error,
+                Err(_) => last = io::Error::new(io::ErrorKind::TimedOut, format!("connecting to {address} takes too long")),
+            }
+        }
+        Err(last)
+    }
+}

@@ -67,8 +67,9 @@ fn tagged(code: &mut Code, message: &Message, of: &Struct) {
 /// A statement that writes the field's value.
 fn write(field: &Field) -> String {
     let name = names::field(field);
+    let (place, reference) = (format!("self.{name}"), format!("&self.{name}"));
     let Some(null) = field.nullable else {
-        return write_plain(field, &format!("self.{name}"));
+        return write_plain(field, &place, &reference);
     };
     let nullable = write_nullable(field, &name);
     let Some(condition) = names::condition(null, field.versions) else {
@@ -78,17 +79,18 @@ fn write(field: &Field) -> String {
         "let Some(value) = &self.{name} else {{ return Err(EncodeError::NullInVersion {{ field: \"{}\", version }}) }};",
         field.name
     );
-    format!("if {condition} {{ {nullable} }} else {{ {not_null} {} }}", write_plain(field, "(*value)"))
+    format!("if {condition} {{ {nullable} }} else {{ {not_null} {} }}", write_plain(field, "value", "value"))
 }
 
-fn write_plain(field: &Field, place: &str) -> String {
+/// `reference` refers to what is at `place`.
+fn write_plain(field: &Field, place: &str, reference: &str) -> String {
     let flexible = names::flexible_of(field);
     match &field.of {
-        Type::String => format!("w.string({flexible}, &{place})?;"),
-        Type::Bytes => format!("w.bytes({flexible}, &{place})?;"),
-        Type::Records => format!("w.records({flexible}, &{place})?;"),
+        Type::String => format!("w.string({flexible}, {reference})?;"),
+        Type::Bytes => format!("w.bytes({flexible}, {reference})?;"),
+        Type::Records => format!("w.records({flexible}, {reference})?;"),
         Type::Struct(_) => format!("{place}.encode(w, version)?;"),
-        Type::Array(element) => format!("w.array({flexible}, &{place}, {})?;", write_element(element)),
+        Type::Array(element) => format!("w.array({flexible}, {reference}, {})?;", write_element(element)),
         fixed => format!("w.{}({place});", names::fixed_method(fixed).expect("all others are fixed")),
     }
 }

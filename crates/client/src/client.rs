@@ -134,17 +134,11 @@ impl Client {
         let options = &self.inner.options;
         let deadline = Instant::now() + options.retry_for;
         let mut pause = options.back_off_min;
-        let mut attempts_in_vain = 0;
         loop {
             let error = match attempt().await {
                 Err(error) if error.is_retriable() => error,
                 outcome => return outcome,
             };
-            attempts_in_vain += 1;
-            // Nobody listens at all: an answer now is worth more than the same one in half a minute.
-            if matches!(error, ClientError::Connect(_)) && attempts_in_vain >= CONNECT_ATTEMPTS {
-                return Err(error);
-            }
             if Instant::now() + pause >= deadline {
                 return Err(ClientError::TimedOut { what: what.to_owned(), last: error.to_string() });
             }
@@ -154,8 +148,6 @@ impl Client {
         }
     }
 }
-
-const CONNECT_ATTEMPTS: u32 = 4;
 
 fn jittered(pause: Duration) -> Duration {
     pause.mul_f64(rand::rng().random_range(0.8..1.2))

@@ -7,17 +7,18 @@
 mod bootstrap;
 mod client;
 mod connection;
-//mod consumer;
+mod consumer;
 mod error;
 mod metadata;
 mod net;
-//mod producer;
+mod offsets;
+mod producer;
 mod resolve;
 
 pub use bootstrap::parse_bootstrap;
 pub use client::{Client, ClientOptions};
 pub use connection::{ConnectOptions, Connection, InFlight, ServedVersions};
-//pub use consumer::{ConsumedRecord, Consumer, ConsumerOptions, StartFrom};
+pub use consumer::{ConsumedRecord, Consumer, ConsumerOptions, StartFrom};
 pub use error::{ClientError, ConnectError, SendError};
 pub use metadata::{Leader, TopicLeaders};
-//pub use producer::{Delivered, Producer, ProducerOptions};
+pub use producer::{Delivered, Producer, ProducerOptions};

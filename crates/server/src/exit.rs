@@ -137,15 +137,15 @@ impl From<SendError> for Failure {
 impl From<ClientError> for Failure {
     fn from(error: ClientError) -> Self {
         match error {
-            ClientError::Bootstrap(text) => Self::usage(text)
-                .advising("-b HOST:PORT[,HOST:PORT...], for example -b localhost:9092"),
+            ClientError::Bootstrap(text) => {
+                Self::usage(text).advising("-b HOST:PORT[,HOST:PORT...], for example -b localhost:9092")
+            }
             ClientError::Connect(error) => error.into(),
             ClientError::Send(error) => error.into(),
-            ClientError::Refused { what, code, message } => {
-                Self::refused(what, code, message.as_deref())
+            ClientError::Refused { what, code, message } => Self::refused(what, code, message.as_deref()),
+            ClientError::UnknownTopic(_) => {
+                Self::new(Exit::NotFound, error.to_string()).advising("`tidelog topic list` shows the topics there are")
             }
-            ClientError::UnknownTopic(_) => Self::new(Exit::NotFound, error.to_string())
-                .advising("`tidelog topic list` shows the topics there are"),
             ClientError::TimedOut { what, last } => {
                 Self::new(Exit::Timeout, format!("{what}: no success in time; last: {last}"))
             }
@@ -173,7 +173,11 @@ mod tests {
     fn a_refusal_says_why_and_ends_with_the_code_of_its_kind() {
         let table = [
             (ErrorCode::TOPIC_ALREADY_EXISTS, Exit::Exists, "cannot create x: said (TOPIC_ALREADY_EXISTS)"),
-            (ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, Exit::NotFound, "cannot create x: said (UNKNOWN_TOPIC_OR_PARTITION)"),
+            (
+                ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+                Exit::NotFound,
+                "cannot create x: said (UNKNOWN_TOPIC_OR_PARTITION)",
+            ),
             (ErrorCode::INVALID_CONFIG, Exit::Failed, "cannot create x: said (INVALID_CONFIG)"),
         ];
         for (code, exit, message) in table {

@@ -79,8 +79,7 @@ impl Table {
     }
 
     pub fn render(&self, is_coloured: bool) -> String {
-        let header: Vec<Cell> =
-            self.header.iter().map(|name| Cell::text(*name).styled(Style::Strong)).collect();
+        let header: Vec<Cell> = self.header.iter().map(|name| Cell::text(*name).styled(Style::Strong)).collect();
         let widths: Vec<usize> = (0..header.len())
             .map(|column| {
                 let cells = self.rows.iter().chain([&header]);

@@ -61,7 +61,6 @@ impl Connection {
         let request = ApiVersionsRequest {
             client_software_name: Str::from_static("tidelog"),
             client_software_version: Str::from_static(env!("CARGO_PKG_VERSION")),
-            ..Default::default()
         };
         let mut in_flight = self.start_at_version(&request, version, NEGOTIATION_MAX)?;
         let frame = poll_fn(|cx| in_flight.poll_frame(cx)).await?;

@@ -40,20 +40,10 @@ pub fn parse_listeners(value: &str) -> Result<Vec<Listener>, Allowed> {
     for (index, one) in listeners.iter().enumerate() {
         let earlier = &listeners[..index];
         if earlier.iter().any(|other| other.name == one.name) {
-            return Err(format!(
-                "listeners with different names, but {} stands there twice",
-                one.name
-            ));
+            return Err(format!("listeners with different names, but {} stands there twice", one.name));
         }
-        if one.port != 0
-            && earlier
-                .iter()
-                .any(|other| other.port == one.port && other.host == one.host)
-        {
-            return Err(format!(
-                "listeners with different ports, but {} is used twice",
-                one.port
-            ));
+        if one.port != 0 && earlier.iter().any(|other| other.port == one.port && other.host == one.host) {
+            return Err(format!("listeners with different ports, but {} is used twice", one.port));
         }
     }
     Ok(listeners)
@@ -62,19 +52,11 @@ pub fn parse_listeners(value: &str) -> Result<Vec<Listener>, Allowed> {
 fn parse_listener(text: &str) -> Result<Listener, Allowed> {
     let shape = || "a list of NAME://host:port, for example PLAINTEXT://:9092".to_owned();
     let (name, address) = text.split_once("://").ok_or_else(shape)?;
-    if name.is_empty()
-        || !name
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || "._-".contains(c))
-    {
+    if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c)) {
         return Err(shape());
     }
     let (host, port) = parse_host_port(address).ok_or_else(shape)?;
-    Ok(Listener {
-        name: name.to_ascii_uppercase(),
-        host,
-        port,
-    })
+    Ok(Listener { name: name.to_ascii_uppercase(), host, port })
 }
 
 /// `host:port` or `[v6]:port`.
@@ -96,9 +78,7 @@ pub fn check_security_protocol_map(value: &str) -> Result<(), Allowed> {
         match protocol.to_ascii_uppercase().as_str() {
             "PLAINTEXT" => {}
             "SSL" | "SASL_PLAINTEXT" | "SASL_SSL" => {
-                return Err(format!(
-                    "PLAINTEXT for every listener: {protocol} (of {name}) is not served yet"
-                ));
+                return Err(format!("PLAINTEXT for every listener: {protocol} (of {name}) is not served yet"));
             }
             _ => return Err(shape()),
         }
@@ -108,10 +88,7 @@ pub fn check_security_protocol_map(value: &str) -> Result<(), Allowed> {
 
 /// A comma-separated list without its blanks and empty items.
 pub fn items(value: &str) -> impl Iterator<Item = &str> {
-    value
-        .split(',')
-        .map(str::trim)
-        .filter(|item| !item.is_empty())
+    value.split(',').map(str::trim).filter(|item| !item.is_empty())
 }
 
 #[cfg(test)]
@@ -122,67 +99,32 @@ mod tests {
     fn reads_every_shape_of_address() {
         let table = [
             ("PLAINTEXT://:9092", ("PLAINTEXT", "", 9092)),
-            (
-                "plaintext://localhost:9092",
-                ("PLAINTEXT", "localhost", 9092),
-            ),
+            ("plaintext://localhost:9092", ("PLAINTEXT", "localhost", 9092)),
             ("IN-TERNAL_1://0.0.0.0:0", ("IN-TERNAL_1", "0.0.0.0", 0)),
             ("A://[::1]:1", ("A", "::1", 1)),
         ];
         for (text, (name, host, port)) in table {
-            let expected = Listener {
-                name: name.to_owned(),
-                host: host.to_owned(),
-                port,
-            };
+            let expected = Listener { name: name.to_owned(), host: host.to_owned(), port };
             assert_eq!(parse_listeners(text).unwrap(), [expected], "{text}");
         }
         let two = parse_listeners(" A://:1 , B://h:2 ").unwrap();
-        assert_eq!(
-            two.iter().map(ToString::to_string).collect::<Vec<_>>(),
-            ["A://:1", "B://h:2"]
-        );
+        assert_eq!(two.iter().map(ToString::to_string).collect::<Vec<_>>(), ["A://:1", "B://h:2"]);
     }
 
     #[test]
     fn refuses_what_is_no_address_or_said_twice() {
-        for bad in [
-            "",
-            ":9092",
-            "A://",
-            "A://h",
-            "A://h:port",
-            "A://h:70000",
-            "A://::1:9",
-            "://h:1",
-            "A B://h:1",
-        ] {
+        for bad in ["", ":9092", "A://", "A://h", "A://h:port", "A://h:70000", "A://::1:9", "://h:1", "A B://h:1"] {
             assert!(parse_listeners(bad).is_err(), "{bad}");
         }
-        assert!(
-            parse_listeners("A://:1,A://:2")
-                .unwrap_err()
-                .contains("A stands there twice")
-        );
-        assert!(
-            parse_listeners("A://:1,B://:1")
-                .unwrap_err()
-                .contains("1 is used twice")
-        );
+        assert!(parse_listeners("A://:1,A://:2").unwrap_err().contains("A stands there twice"));
+        assert!(parse_listeners("A://:1,B://:1").unwrap_err().contains("1 is used twice"));
         assert!(parse_listeners("A://h:1,B://g:1").is_ok());
     }
 
     #[test]
     fn the_security_map_takes_plaintext_alone() {
-        assert_eq!(
-            check_security_protocol_map("CONTROLLER:PLAINTEXT,X:plaintext"),
-            Ok(())
-        );
-        assert!(
-            check_security_protocol_map("X:SASL_SSL")
-                .unwrap_err()
-                .contains("not served yet")
-        );
+        assert_eq!(check_security_protocol_map("CONTROLLER:PLAINTEXT,X:plaintext"), Ok(()));
+        assert!(check_security_protocol_map("X:SASL_SSL").unwrap_err().contains("not served yet"));
         for bad in ["X", "X:Y", "X:PLAINTEXT,Y"] {
             assert!(check_security_protocol_map(bad).is_err(), "{bad}");
         }

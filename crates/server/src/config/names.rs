@@ -9,8 +9,7 @@ use super::source::RawConfig;
 const KAFKA_NAMES: &str = include_str!("kafka_names.txt");
 
 /// Prefixes under which Kafka takes any name (per-listener settings, plug-ins' own).
-const KAFKA_PREFIXES: [&str; 5] =
-    ["listener.name.", "sasl.", "ssl.", "remote.log.", "config.providers."];
+const KAFKA_PREFIXES: [&str; 5] = ["listener.name.", "sasl.", "ssl.", "remote.log.", "config.providers."];
 
 /// Names of a configuration that will do nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -52,9 +51,8 @@ pub fn check_values(raw: &RawConfig) -> Result<(), InvalidSetting> {
 
 /// Sorts out what of `raw` has no effect. `read` are the names that the node's own configuration read.
 pub fn ineffective(raw: &RawConfig, read: &[&str]) -> Ineffective {
-    let is_served = |key: &str| {
-        read.contains(&key) || broker_config(key).is_some_and(|d| d.effect == Effect::Implemented)
-    };
+    let is_served =
+        |key: &str| read.contains(&key) || broker_config(key).is_some_and(|d| d.effect == Effect::Implemented);
     let mut found = Ineffective::default();
     for (key, _) in raw.iter().filter(|(key, _)| !is_served(key)) {
         if is_kafkas(key) {
@@ -68,8 +66,7 @@ pub fn ineffective(raw: &RawConfig, read: &[&str]) -> Ineffective {
 }
 
 fn is_kafkas(key: &str) -> bool {
-    kafka_names().any(|name| name == key)
-        || KAFKA_PREFIXES.iter().any(|prefix| key.starts_with(prefix))
+    kafka_names().any(|name| name == key) || KAFKA_PREFIXES.iter().any(|prefix| key.starts_with(prefix))
 }
 
 fn kafka_names() -> impl Iterator<Item = &'static str> {

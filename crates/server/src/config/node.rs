@@ -4,9 +4,7 @@ use std::path::PathBuf;
 
 use tidelog_wire::Uuid;
 
-use super::listeners::{
-    Listener, check_security_protocol_map, items, parse_host_port, parse_listeners,
-};
+use super::listeners::{Listener, check_security_protocol_map, items, parse_host_port, parse_listeners};
 use super::quorum::{Voter, parse_voters};
 use super::reader::{InvalidSetting, Reader};
 use super::source::RawConfig;
@@ -58,11 +56,7 @@ pub struct Surroundings {
 }
 
 impl NodeConfig {
-    pub fn read(
-        reader: &Reader<'_>,
-        raw: &RawConfig,
-        around: &Surroundings,
-    ) -> Result<Self, InvalidSetting> {
+    pub fn read(reader: &Reader<'_>, raw: &RawConfig, around: &Surroundings) -> Result<Self, InvalidSetting> {
         let roles = read_roles(reader)?;
         let node_id = read_node_id(reader, raw)?;
         let net = read_listeners(reader, roles, around)?;
@@ -77,9 +71,7 @@ impl NodeConfig {
             node_id,
             roles,
             cluster_id: reader.parsed("cluster.id", |value| {
-                value.parse().map_err(|_| {
-                    "an id of 22 characters as kafka-storage random-uuid makes them".to_owned()
-                })
+                value.parse().map_err(|_| "an id of 22 characters as kafka-storage random-uuid makes them".to_owned())
             })?,
             voters,
             inter_broker_listener_name: net.inter_broker,
@@ -91,39 +83,23 @@ impl NodeConfig {
             rack: reader.text("broker.rack").map(str::to_owned),
             log_dir: read_log_dir(reader)?,
             num_shards: reader.number("num.shards", around.cores.clamp(1, 64), 1..=64)?,
-            broker_session_timeout_ms: reader.number(
-                "broker.session.timeout.ms",
-                1500,
-                200..=600_000,
-            )?,
-            broker_heartbeat_interval_ms: reader.number(
-                "broker.heartbeat.interval.ms",
-                300,
-                20..=60_000,
-            )?,
+            broker_session_timeout_ms: reader.number("broker.session.timeout.ms", 1500, 200..=600_000)?,
+            broker_heartbeat_interval_ms: reader.number("broker.heartbeat.interval.ms", 300, 20..=60_000)?,
             controlled_shutdown_enable: reader.flag("controlled.shutdown.enable", true)?,
-            election_timeout_ms: reader.parsed(
-                "controller.quorum.election.timeout.ms",
-                |value| {
-                    value
-                        .parse()
-                        .ok()
-                        .filter(|ms| (50..=600_000).contains(ms))
-                        .ok_or_else(|| {
-                            "a whole number of milliseconds from 50 to 600000".to_owned()
-                        })
-                },
-            )?,
+            election_timeout_ms: reader.parsed("controller.quorum.election.timeout.ms", |value| {
+                value
+                    .parse()
+                    .ok()
+                    .filter(|ms| (50..=600_000).contains(ms))
+                    .ok_or_else(|| "a whole number of milliseconds from 50 to 600000".to_owned())
+            })?,
         })
     }
 }
 
 fn read_roles(reader: &Reader<'_>) -> Result<Roles, InvalidSetting> {
     let parse = |value: &str| {
-        let mut roles = Roles {
-            broker: false,
-            controller: false,
-        };
+        let mut roles = Roles { broker: false, controller: false };
         for item in items(value) {
             match item {
                 "broker" => roles.broker = true,
@@ -133,10 +109,7 @@ fn read_roles(reader: &Reader<'_>) -> Result<Roles, InvalidSetting> {
         }
         Ok(roles)
     };
-    let both = Roles {
-        broker: true,
-        controller: true,
-    };
+    let both = Roles { broker: true, controller: true };
     Ok(reader.parsed("process.roles", parse)?.unwrap_or(both))
 }
 
@@ -145,13 +118,8 @@ fn read_node_id(reader: &Reader<'_>, raw: &RawConfig) -> Result<i32, InvalidSett
     let older = reader.number("broker.id", -1, -1..=i32::MAX)?;
     let id = reader.number("node.id", older, 0..=i32::MAX)?;
     match id {
-        -1 if raw.get("controller.quorum.voters").is_some()
-            || raw.get("process.roles").is_some() =>
-        {
-            Err(reader.invalid(
-                "node.id",
-                "set to a number of this node's own, from 0 to 2147483647, in a cluster",
-            ))
+        -1 if raw.get("controller.quorum.voters").is_some() || raw.get("process.roles").is_some() => {
+            Err(reader.invalid("node.id", "set to a number of this node's own, from 0 to 2147483647, in a cluster"))
         }
         -1 => Ok(1),
         id => Ok(id),
@@ -165,31 +133,17 @@ struct Listeners {
     controller: Listener,
 }
 
-fn read_listeners(
-    reader: &Reader<'_>,
-    roles: Roles,
-    around: &Surroundings,
-) -> Result<Listeners, InvalidSetting> {
-    reader.parsed(
-        "listener.security.protocol.map",
-        check_security_protocol_map,
-    )?;
+fn read_listeners(reader: &Reader<'_>, roles: Roles, around: &Surroundings) -> Result<Listeners, InvalidSetting> {
+    reader.parsed("listener.security.protocol.map", check_security_protocol_map)?;
     let controller_names: Vec<String> =
-        items(&reader.text_or("controller.listener.names", "CONTROLLER"))
-            .map(str::to_ascii_uppercase)
-            .collect();
+        items(&reader.text_or("controller.listener.names", "CONTROLLER")).map(str::to_ascii_uppercase).collect();
     let said = reader.parsed("listeners", parse_listeners)?;
     let by_default = said.is_none();
-    let all = said
-        .unwrap_or_else(|| default_listeners(roles, &controller_names[0], &around.bind_address));
-    let (controllers, clients): (Vec<_>, Vec<_>) = all
-        .into_iter()
-        .partition(|listener| controller_names.contains(&listener.name));
+    let all = said.unwrap_or_else(|| default_listeners(roles, &controller_names[0], &around.bind_address));
+    let (controllers, clients): (Vec<_>, Vec<_>) =
+        all.into_iter().partition(|listener| controller_names.contains(&listener.name));
     if roles.broker && clients.is_empty() {
-        return Err(reader.invalid(
-            "listeners",
-            "a list with a listener for clients, for example PLAINTEXT://:9092",
-        ));
+        return Err(reader.invalid("listeners", "a list with a listener for clients, for example PLAINTEXT://:9092"));
     }
     if !roles.broker && !clients.is_empty() {
         let names = controller_names.join(",");
@@ -201,42 +155,23 @@ fn read_listeners(
     let controller = match controllers.into_iter().next() {
         Some(controller) => controller,
         None if roles.controller => {
-            let example = format!(
-                "a list with a listener named {}, for example {0}://:9093",
-                controller_names[0]
-            );
+            let example = format!("a list with a listener named {}, for example {0}://:9093", controller_names[0]);
             return Err(reader.invalid("listeners", example));
         }
         // A broker that does not vote still receives the metadata log; any free port will do.
-        None => Listener {
-            name: controller_names[0].clone(),
-            host: bind_host(&clients),
-            port: 0,
-        },
+        None => Listener { name: controller_names[0].clone(), host: bind_host(&clients), port: 0 },
     };
     let advertised = read_advertised(reader, &clients, &controller_names, by_default, around)?;
     let inter_broker = read_inter_broker(reader, &clients)?;
-    Ok(Listeners {
-        clients,
-        advertised,
-        inter_broker,
-        controller,
-    })
+    Ok(Listeners { clients, advertised, inter_broker, controller })
 }
 
 fn bind_host(clients: &[Listener]) -> String {
-    clients
-        .first()
-        .map(|listener| listener.host.clone())
-        .unwrap_or_default()
+    clients.first().map(|listener| listener.host.clone()).unwrap_or_default()
 }
 
 fn default_listeners(roles: Roles, controller_name: &str, bind_address: &str) -> Vec<Listener> {
-    let listener = |name: &str, port| Listener {
-        name: name.to_owned(),
-        host: bind_address.to_owned(),
-        port,
-    };
+    let listener = |name: &str, port| Listener { name: name.to_owned(), host: bind_address.to_owned(), port };
     let mut all = Vec::new();
     if roles.broker {
         all.push(listener("PLAINTEXT", CLIENT_PORT));
@@ -258,23 +193,11 @@ fn read_advertised(
     const KEY: &str = "advertised.listeners";
     let mut said = reader.parsed(KEY, parse_listeners)?.unwrap_or_default();
     said.retain(|listener| !controller_names.contains(&listener.name));
-    if let Some(stray) = said
-        .iter()
-        .find(|listener| !clients.iter().any(|client| client.name == listener.name))
-    {
-        return Err(reader.invalid(
-            KEY,
-            format!("names that listeners has too, which {} is not", stray.name),
-        ));
+    if let Some(stray) = said.iter().find(|listener| !clients.iter().any(|client| client.name == listener.name)) {
+        return Err(reader.invalid(KEY, format!("names that listeners has too, which {} is not", stray.name)));
     }
-    if let Some(vague) = said
-        .iter()
-        .find(|listener| listener.binds_every_address() || listener.port == 0)
-    {
-        return Err(reader.invalid(
-            KEY,
-            format!("addresses that clients can connect to, which {vague} is not"),
-        ));
+    if let Some(vague) = said.iter().find(|listener| listener.binds_every_address() || listener.port == 0) {
+        return Err(reader.invalid(KEY, format!("addresses that clients can connect to, which {vague} is not")));
     }
     let advertised = clients.iter().map(|client| {
         if let Some(listener) = said.iter().find(|listener| listener.name == client.name) {
@@ -285,10 +208,7 @@ fn read_advertised(
             true => around.host_name.clone(),
             false => client.host.clone(),
         };
-        Listener {
-            host,
-            ..client.clone()
-        }
+        Listener { host, ..client.clone() }
     });
     Ok(advertised.collect())
 }
@@ -307,9 +227,7 @@ fn read_inter_broker(reader: &Reader<'_>, clients: &[Listener]) -> Result<String
         return Ok(name);
     }
     let plaintext = clients.iter().find(|client| client.name == "PLAINTEXT");
-    Ok(plaintext
-        .or(clients.first())
-        .map_or_else(String::new, |client| client.name.clone()))
+    Ok(plaintext.or(clients.first()).map_or_else(String::new, |client| client.name.clone()))
 }
 
 fn read_voters(
@@ -320,10 +238,7 @@ fn read_voters(
 ) -> Result<Vec<Voter>, InvalidSetting> {
     const VOTERS: &str = "controller.quorum.voters";
     const BOOTSTRAP: &str = "controller.quorum.bootstrap.servers";
-    let bootstrap: Vec<&str> = reader
-        .text(BOOTSTRAP)
-        .map(|value| items(value).collect())
-        .unwrap_or_default();
+    let bootstrap: Vec<&str> = reader.text(BOOTSTRAP).map(|value| items(value).collect()).unwrap_or_default();
     if let Some(voters) = reader.parsed(VOTERS, parse_voters)? {
         return checked_voters(reader, voters, node_id, roles);
     }
@@ -335,24 +250,14 @@ fn read_voters(
         ));
     }
     let own = Listener {
-        host: if controller.binds_every_address() {
-            "localhost".to_owned()
-        } else {
-            controller.host.clone()
-        },
+        host: if controller.binds_every_address() { "localhost".to_owned() } else { controller.host.clone() },
         ..controller.clone()
     };
     let (host, port) = match bootstrap.first() {
-        Some(text) => {
-            parse_host_port(text).ok_or_else(|| reader.invalid(BOOTSTRAP, "a list of host:port"))?
-        }
+        Some(text) => parse_host_port(text).ok_or_else(|| reader.invalid(BOOTSTRAP, "a list of host:port"))?,
         None => (own.host, own.port),
     };
-    Ok(vec![Voter {
-        id: node_id,
-        host,
-        port,
-    }])
+    Ok(vec![Voter { id: node_id, host, port }])
 }
 
 fn checked_voters(
@@ -364,16 +269,13 @@ fn checked_voters(
     const VOTERS: &str = "controller.quorum.voters";
     let votes = voters.iter().any(|voter| voter.id == node_id);
     if roles.controller && !votes {
-        return Err(reader.invalid(
-            VOTERS,
-            format!("a list with this node's id {node_id}, for process.roles has controller"),
-        ));
+        return Err(
+            reader.invalid(VOTERS, format!("a list with this node's id {node_id}, for process.roles has controller"))
+        );
     }
     if !roles.controller && votes {
-        return Err(reader.invalid(
-            VOTERS,
-            format!("a list without this node's id {node_id}, for process.roles has no controller"),
-        ));
+        return Err(reader
+            .invalid(VOTERS, format!("a list without this node's id {node_id}, for process.roles has no controller")));
     }
     Ok(voters)
 }
@@ -409,11 +311,7 @@ mod tests {
         for (key, value) in settings {
             raw.set(key, *value);
         }
-        let around = Surroundings {
-            host_name: "box".to_owned(),
-            bind_address: "127.0.0.1".to_owned(),
-            cores: 2,
-        };
+        let around = Surroundings { host_name: "box".to_owned(), bind_address: "127.0.0.1".to_owned(), cores: 2 };
         NodeConfig::read(&Reader::new(&raw), &raw, &around)
     }
 
@@ -426,30 +324,11 @@ mod tests {
     fn without_settings_a_node_is_a_cluster_on_localhost() {
         let config = read(&[]).unwrap();
         assert_eq!((config.node_id, config.num_shards), (1, 2));
-        assert_eq!(
-            config.roles,
-            Roles {
-                broker: true,
-                controller: true
-            }
-        );
-        assert_eq!(
-            shown(&config.client_listeners),
-            "PLAINTEXT://127.0.0.1:9092"
-        );
-        assert_eq!(
-            shown(&config.advertised_listeners),
-            "PLAINTEXT://localhost:9092"
-        );
-        assert_eq!(
-            config.controller_listener.to_string(),
-            "CONTROLLER://127.0.0.1:9093"
-        );
-        let voter = Voter {
-            id: 1,
-            host: "127.0.0.1".to_owned(),
-            port: 9093,
-        };
+        assert_eq!(config.roles, Roles { broker: true, controller: true });
+        assert_eq!(shown(&config.client_listeners), "PLAINTEXT://127.0.0.1:9092");
+        assert_eq!(shown(&config.advertised_listeners), "PLAINTEXT://localhost:9092");
+        assert_eq!(config.controller_listener.to_string(), "CONTROLLER://127.0.0.1:9093");
+        let voter = Voter { id: 1, host: "127.0.0.1".to_owned(), port: 9093 };
         assert_eq!(config.voters, [voter]);
         assert_eq!(config.log_dir, PathBuf::from("./tidelog-data"));
     }
@@ -459,39 +338,18 @@ mod tests {
         let config = read(&[
             ("node.id", "2"),
             ("process.roles", "broker,controller"),
-            (
-                "controller.quorum.voters",
-                "1@k1:29093,2@k2:29093,3@k3:29093",
-            ),
+            ("controller.quorum.voters", "1@k1:29093,2@k2:29093,3@k3:29093"),
             ("controller.listener.names", "CONTROLLER"),
             ("inter.broker.listener.name", "PLAINTEXT"),
-            (
-                "listener.security.protocol.map",
-                "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,PLAINTEXT_HOST:PLAINTEXT",
-            ),
-            (
-                "listeners",
-                "PLAINTEXT://:19092,CONTROLLER://:29093,PLAINTEXT_HOST://:9092",
-            ),
-            (
-                "advertised.listeners",
-                "PLAINTEXT://k2:19092,PLAINTEXT_HOST://localhost:39092",
-            ),
+            ("listener.security.protocol.map", "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,PLAINTEXT_HOST:PLAINTEXT"),
+            ("listeners", "PLAINTEXT://:19092,CONTROLLER://:29093,PLAINTEXT_HOST://:9092"),
+            ("advertised.listeners", "PLAINTEXT://k2:19092,PLAINTEXT_HOST://localhost:39092"),
             ("log.dirs", "/tmp/kraft-combined-logs"),
         ])
         .unwrap();
-        assert_eq!(
-            shown(&config.client_listeners),
-            "PLAINTEXT://:19092,PLAINTEXT_HOST://:9092"
-        );
-        assert_eq!(
-            shown(&config.advertised_listeners),
-            "PLAINTEXT://k2:19092,PLAINTEXT_HOST://localhost:39092"
-        );
-        assert_eq!(
-            config.controller_listener.to_string(),
-            "CONTROLLER://:29093"
-        );
+        assert_eq!(shown(&config.client_listeners), "PLAINTEXT://:19092,PLAINTEXT_HOST://:9092");
+        assert_eq!(shown(&config.advertised_listeners), "PLAINTEXT://k2:19092,PLAINTEXT_HOST://localhost:39092");
+        assert_eq!(config.controller_listener.to_string(), "CONTROLLER://:29093");
         assert_eq!(config.controller_advertised_host, "k2");
         assert_eq!(config.inter_broker_listener_name, "PLAINTEXT");
         assert_eq!(config.voters.len(), 3);
@@ -508,62 +366,28 @@ mod tests {
             ("controller.quorum.voters", "1@a:1"),
             ("listeners", "A://h:1"),
         ]);
-        assert_eq!(
-            broker.unwrap().controller_listener.to_string(),
-            "CONTROLLER://h:0"
-        );
+        assert_eq!(broker.unwrap().controller_listener.to_string(), "CONTROLLER://h:0");
     }
 
     #[test]
     fn mistakes_are_sentences() {
         let voters = ("controller.quorum.voters", "1@a:1,2@b:1");
         let table: &[(&[(&str, &str)], &str)] = &[
-            (
-                &[("process.roles", "zookeeper")],
-                "must be broker, controller or broker,controller",
-            ),
-            (
-                &[("node.id", "-4")],
-                "must be a whole number from 0 to 2147483647",
-            ),
+            (&[("process.roles", "zookeeper")], "must be broker, controller or broker,controller"),
+            (&[("node.id", "-4")], "must be a whole number from 0 to 2147483647"),
             (&[voters], "node.id= is not valid: must be set"),
             (&[voters, ("node.id", "3")], "with this node's id 3"),
+            (&[voters, ("node.id", "1"), ("process.roles", "broker")], "without this node's id 1"),
+            (&[("process.roles", "broker"), ("node.id", "1")], "controller.quorum.voters= is not valid"),
+            (&[("listeners", "CONTROLLER://:1")], "with a listener for clients"),
+            (&[("listeners", "PLAINTEXT://:1")], "a listener named CONTROLLER"),
             (
-                &[voters, ("node.id", "1"), ("process.roles", "broker")],
-                "without this node's id 1",
-            ),
-            (
-                &[("process.roles", "broker"), ("node.id", "1")],
-                "controller.quorum.voters= is not valid",
-            ),
-            (
-                &[("listeners", "CONTROLLER://:1")],
-                "with a listener for clients",
-            ),
-            (
-                &[("listeners", "PLAINTEXT://:1")],
-                "a listener named CONTROLLER",
-            ),
-            (
-                &[
-                    ("process.roles", "controller"),
-                    ("node.id", "1"),
-                    ("listeners", "A://:1,CONTROLLER://:2"),
-                ],
+                &[("process.roles", "controller"), ("node.id", "1"), ("listeners", "A://:1,CONTROLLER://:2")],
                 "controller's listener alone",
             ),
-            (
-                &[("advertised.listeners", "OTHER://h:1")],
-                "which OTHER is not",
-            ),
-            (
-                &[("advertised.listeners", "PLAINTEXT://0.0.0.0:1")],
-                "clients can connect to",
-            ),
-            (
-                &[("inter.broker.listener.name", "X")],
-                "the name of a listener: PLAINTEXT",
-            ),
+            (&[("advertised.listeners", "OTHER://h:1")], "which OTHER is not"),
+            (&[("advertised.listeners", "PLAINTEXT://0.0.0.0:1")], "clients can connect to"),
+            (&[("inter.broker.listener.name", "X")], "the name of a listener: PLAINTEXT"),
             (&[("log.dirs", "/a,/b")], "one directory"),
             (&[("cluster.id", "short")], "an id of 22 characters"),
             (&[("admin.listener", "9644")], "http://host:port or none"),

@@ -20,10 +20,7 @@ pub struct MalformedEscape {
 }
 
 pub fn parse(text: &str) -> Result<Vec<Property>, MalformedEscape> {
-    logical_lines(text)
-        .into_iter()
-        .map(|(line, content)| property(line, &content))
-        .collect()
+    logical_lines(text).into_iter().map(|(line, content)| property(line, &content)).collect()
 }
 
 /// Joins continued lines, drops blank ones and comments.
@@ -38,11 +35,7 @@ fn logical_lines(text: &str) -> Vec<(usize, String)> {
         }
         let (line, mut joined) = open.take().unwrap_or((index + 1, String::new()));
         let continues = content.chars().rev().take_while(|&c| c == '\\').count() % 2 == 1;
-        joined.push_str(if continues {
-            &content[..content.len() - 1]
-        } else {
-            content
-        });
+        joined.push_str(if continues { &content[..content.len() - 1] } else { content });
         if continues {
             open = Some((line, joined));
         } else {
@@ -64,11 +57,7 @@ fn property(line: usize, content: &str) -> Result<Property, MalformedEscape> {
     Ok(Property { key, value, line })
 }
 
-fn unescape(
-    chars: &mut Peekable<Chars<'_>>,
-    line: usize,
-    ends: fn(char) -> bool,
-) -> Result<String, MalformedEscape> {
+fn unescape(chars: &mut Peekable<Chars<'_>>, line: usize, ends: fn(char) -> bool) -> Result<String, MalformedEscape> {
     let mut out = String::new();
     while let Some(c) = chars.next_if(|&c| !ends(c)) {
         match c {
@@ -104,17 +93,13 @@ fn unicode(chars: &mut Peekable<Chars<'_>>, line: usize) -> Result<char, Malform
     if !(0xdc00..0xe000).contains(&second) {
         return Err(MalformedEscape { line });
     }
-    char::from_u32(0x10000 + ((first - 0xd800) << 10) + (second - 0xdc00))
-        .ok_or(MalformedEscape { line })
+    char::from_u32(0x10000 + ((first - 0xd800) << 10) + (second - 0xdc00)).ok_or(MalformedEscape { line })
 }
 
 fn code_unit(chars: &mut Peekable<Chars<'_>>, line: usize) -> Result<u32, MalformedEscape> {
     let mut unit = 0;
     for _ in 0..4 {
-        let digit = chars
-            .next()
-            .and_then(|c| c.to_digit(16))
-            .ok_or(MalformedEscape { line })?;
+        let digit = chars.next().and_then(|c| c.to_digit(16)).ok_or(MalformedEscape { line })?;
         unit = unit * 16 + digit;
     }
     Ok(unit)
@@ -156,10 +141,7 @@ mod tests {
         ];
         for (text, expected) in table {
             let parsed = parse(text).unwrap();
-            let got: Vec<(&str, &str)> = parsed
-                .iter()
-                .map(|p| (p.key.as_str(), p.value.as_str()))
-                .collect();
+            let got: Vec<(&str, &str)> = parsed.iter().map(|p| (p.key.as_str(), p.value.as_str())).collect();
             assert_eq!(&got, expected, "{text:?}");
         }
     }
@@ -168,12 +150,7 @@ mod tests {
     fn names_the_line_a_property_begins_on() {
         let parsed = parse("# one\na=1,\\\n 2\n\nb=3").unwrap();
         assert_eq!(parsed.iter().map(|p| p.line).collect::<Vec<_>>(), [2, 5]);
-        for bad in [
-            "x=1\ny=\\u12",
-            "x=1\ny=\\uzzzz",
-            "x=1\ny=\\ud800z",
-            "x=1\ny=\\ud800\\u0041",
-        ] {
+        for bad in ["x=1\ny=\\u12", "x=1\ny=\\uzzzz", "x=1\ny=\\ud800z", "x=1\ny=\\ud800\\u0041"] {
             assert_eq!(parse(bad), Err(MalformedEscape { line: 2 }), "{bad:?}");
         }
     }

@@ -16,10 +16,7 @@ pub fn parse_voters(value: &str) -> Result<Vec<Voter>, Allowed> {
     }
     for (index, voter) in voters.iter().enumerate() {
         if voters[..index].iter().any(|other| other.id == voter.id) {
-            return Err(format!(
-                "voters with different ids, but {} stands there twice",
-                voter.id
-            ));
+            return Err(format!("voters with different ids, but {} stands there twice", voter.id));
         }
     }
     Ok(voters)
@@ -43,35 +40,15 @@ mod tests {
     #[test]
     fn reads_voters() {
         let voters = parse_voters("1@a:9093, 2@[::1]:9193").unwrap();
-        assert_eq!(
-            voters[0],
-            Voter {
-                id: 1,
-                host: "a".to_owned(),
-                port: 9093
-            }
-        );
-        assert_eq!(
-            voters[1],
-            Voter {
-                id: 2,
-                host: "::1".to_owned(),
-                port: 9193
-            }
-        );
+        assert_eq!(voters[0], Voter { id: 1, host: "a".to_owned(), port: 9093 });
+        assert_eq!(voters[1], Voter { id: 2, host: "::1".to_owned(), port: 9193 });
     }
 
     #[test]
     fn refuses_malformed_or_repeated_voters() {
-        for bad in [
-            "", "a:1", "x@a:1", "-1@a:1", "1@a", "1@:1", "1@a:0", "1@a:1:2",
-        ] {
+        for bad in ["", "a:1", "x@a:1", "-1@a:1", "1@a", "1@:1", "1@a:0", "1@a:1:2"] {
             assert!(parse_voters(bad).is_err(), "{bad}");
         }
-        assert!(
-            parse_voters("1@a:1,1@b:1")
-                .unwrap_err()
-                .contains("1 stands there twice")
-        );
+        assert!(parse_voters("1@a:1,1@b:1").unwrap_err().contains("1 stands there twice"));
     }
 }

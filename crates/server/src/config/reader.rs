@@ -24,10 +24,7 @@ pub struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     pub fn new(raw: &'a RawConfig) -> Self {
-        Self {
-            raw,
-            asked: RefCell::default(),
-        }
+        Self { raw, asked: RefCell::default() }
     }
 
     /// Every name asked for so far.
@@ -37,10 +34,7 @@ impl<'a> Reader<'a> {
 
     pub fn text(&self, key: &'static str) -> Option<&'a str> {
         self.asked.borrow_mut().insert(key);
-        self.raw
-            .get(key)
-            .map(|setting| setting.value.trim())
-            .filter(|value| !value.is_empty())
+        self.raw.get(key).map(|setting| setting.value.trim()).filter(|value| !value.is_empty())
     }
 
     pub fn text_or(&self, key: &'static str, default: &str) -> String {
@@ -56,27 +50,16 @@ impl<'a> Reader<'a> {
         let Some(value) = self.text(key) else {
             return Ok(None);
         };
-        parse(value)
-            .map(Some)
-            .map_err(|allowed| self.invalid(key, allowed))
+        parse(value).map(Some).map_err(|allowed| self.invalid(key, allowed))
     }
 
-    pub fn number<T>(
-        &self,
-        key: &'static str,
-        default: T,
-        range: RangeInclusive<T>,
-    ) -> Result<T, InvalidSetting>
+    pub fn number<T>(&self, key: &'static str, default: T, range: RangeInclusive<T>) -> Result<T, InvalidSetting>
     where
         T: std::str::FromStr + PartialOrd + Display,
     {
         let parse = |value: &str| match value.parse::<T>() {
             Ok(number) if range.contains(&number) => Ok(number),
-            _ => Err(format!(
-                "a whole number from {} to {}",
-                range.start(),
-                range.end()
-            )),
+            _ => Err(format!("a whole number from {} to {}", range.start(), range.end())),
         };
         Ok(self.parsed(key, parse)?.unwrap_or(default))
     }
@@ -112,17 +95,11 @@ mod tests {
         raw.set("delete.topic.enable", "yes");
         let reader = Reader::new(&raw);
         assert_eq!(
-            reader
-                .number("num.partitions", 1, 1..=100)
-                .unwrap_err()
-                .to_string(),
+            reader.number("num.partitions", 1, 1..=100).unwrap_err().to_string(),
             "--override: num.partitions=many is not valid: must be a whole number from 1 to 100"
         );
         assert_eq!(
-            reader
-                .flag("delete.topic.enable", true)
-                .unwrap_err()
-                .to_string(),
+            reader.flag("delete.topic.enable", true).unwrap_err().to_string(),
             "--override: delete.topic.enable=yes is not valid: must be true or false"
         );
         assert_eq!(reader.served(), ["delete.topic.enable", "num.partitions"]);
@@ -132,9 +109,6 @@ mod tests {
     fn an_empty_value_is_as_good_as_none() {
         let mut raw = RawConfig::default();
         raw.set("num.partitions", " ");
-        assert_eq!(
-            Reader::new(&raw).number("num.partitions", 7, 1..=100),
-            Ok(7)
-        );
+        assert_eq!(Reader::new(&raw).number("num.partitions", 7, 1..=100), Ok(7));
     }
 }

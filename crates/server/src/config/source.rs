@@ -36,18 +36,10 @@ pub struct Setting {
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
     #[error("cannot read {}: {error}; give --config the path of a server.properties file", path.display())]
-    Unreadable {
-        path: PathBuf,
-        error: std::io::Error,
-    },
+    Unreadable { path: PathBuf, error: std::io::Error },
     #[error("{}, {error}", path.display())]
-    Malformed {
-        path: PathBuf,
-        error: properties::MalformedEscape,
-    },
-    #[error(
-        "--override {text:?} is not of the form key=value, for example --override num.partitions=3"
-    )]
+    Malformed { path: PathBuf, error: properties::MalformedEscape },
+    #[error("--override {text:?} is not of the form key=value, for example --override num.partitions=3")]
     BadOverride { text: String },
 }
 
@@ -84,64 +76,34 @@ impl RawConfig {
     }
 
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Setting)> {
-        self.settings
-            .iter()
-            .map(|(key, setting)| (key.as_str(), setting))
+        self.settings.iter().map(|(key, setting)| (key.as_str(), setting))
     }
 
     /// Says something a stronger source has not said: for the nodes of `tidelog dev`, whose settings are computed.
     pub fn set(&mut self, key: &str, value: impl Into<String>) {
-        self.settings.insert(
-            key.to_owned(),
-            Setting {
-                value: value.into(),
-                origin: Origin::CommandLine,
-            },
-        );
+        self.settings.insert(key.to_owned(), Setting { value: value.into(), origin: Origin::CommandLine });
     }
 
     fn add_file(&mut self, path: &Path) -> Result<(), SourceError> {
         let text = std::fs::read(path)
             .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
-            .map_err(|error| SourceError::Unreadable {
-                path: path.to_owned(),
-                error,
-            })?;
-        let parsed = properties::parse(&text).map_err(|error| SourceError::Malformed {
-            path: path.to_owned(),
-            error,
-        })?;
+            .map_err(|error| SourceError::Unreadable { path: path.to_owned(), error })?;
+        let parsed =
+            properties::parse(&text).map_err(|error| SourceError::Malformed { path: path.to_owned(), error })?;
         for property in parsed {
-            let origin = Origin::File {
-                path: path.to_owned(),
-                line: property.line,
-            };
-            self.settings.insert(
-                property.key,
-                Setting {
-                    value: property.value,
-                    origin,
-                },
-            );
+            let origin = Origin::File { path: path.to_owned(), line: property.line };
+            self.settings.insert(property.key, Setting { value: property.value, origin });
         }
         Ok(())
     }
 
     fn add_environment(&mut self, environment: impl Iterator<Item = (String, String)>) {
         let mut found: Vec<(EnvironmentName, String, String)> = environment
-            .filter_map(|(variable, value)| {
-                property_of_variable(&variable).map(|name| (name, variable, value))
-            })
+            .filter_map(|(variable, value)| property_of_variable(&variable).map(|name| (name, variable, value)))
             .collect();
         found.sort();
         for (name, variable, value) in found {
-            self.settings.insert(
-                name.key,
-                Setting {
-                    value,
-                    origin: Origin::Environment { variable },
-                },
-            );
+            self.settings.insert(name.key, Setting { value, origin: Origin::Environment { variable } });
         }
     }
 
@@ -149,9 +111,7 @@ impl RawConfig {
         let (key, value) = text
             .split_once('=')
             .filter(|(key, _)| !key.trim().is_empty())
-            .ok_or_else(|| SourceError::BadOverride {
-                text: text.to_owned(),
-            })?;
+            .ok_or_else(|| SourceError::BadOverride { text: text.to_owned() })?;
         self.set(key.trim(), value.trim());
         Ok(())
     }
@@ -167,10 +127,7 @@ struct EnvironmentName {
 /// The property a variable stands for: `KAFKA_NODE_ID` is `node.id`, `__` an underscore, `___` a dash.
 fn property_of_variable(variable: &str) -> Option<EnvironmentName> {
     if variable == "CLUSTER_ID" {
-        return Some(EnvironmentName {
-            native: true,
-            key: "cluster.id".to_owned(),
-        });
+        return Some(EnvironmentName { native: true, key: "cluster.id".to_owned() });
     }
     let mangled = variable.strip_prefix("KAFKA_")?;
     if mangled.is_empty() || is_no_setting(variable) {
@@ -180,12 +137,7 @@ fn property_of_variable(variable: &str) -> Option<EnvironmentName> {
         Some(rest) if !rest.is_empty() => (false, rest),
         _ => (true, mangled),
     };
-    let key = match mangled
-        .to_ascii_lowercase()
-        .replace("___", "-")
-        .replace("__", "\0")
-        .replace('_', ".")
-    {
+    let key = match mangled.to_ascii_lowercase().replace("___", "-").replace("__", "\0").replace('_', ".") {
         id if id == "cluster.id" || id == "kraft.cluster.id" => "cluster.id".to_owned(),
         key => key.replace('\0', "_"),
     };
@@ -214,9 +166,7 @@ fn is_no_setting(variable: &str) -> bool {
     ];
     SCRIPTS.contains(&variable)
         || variable == "KAFKA_PORT"
-        || ["KAFKA_PORT_", "KAFKA_SERVICE_", "KAFKA_PEER_"]
-            .iter()
-            .any(|prefix| variable.starts_with(prefix))
+        || ["KAFKA_PORT_", "KAFKA_SERVICE_", "KAFKA_PEER_"].iter().any(|prefix| variable.starts_with(prefix))
 }
 
 #[cfg(test)]
@@ -224,21 +174,14 @@ mod tests {
     use super::*;
 
     fn environment(pairs: &[(&str, &str)]) -> impl Iterator<Item = (String, String)> {
-        pairs
-            .iter()
-            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
-            .collect::<Vec<_>>()
-            .into_iter()
+        pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect::<Vec<_>>().into_iter()
     }
 
     #[test]
     fn variables_name_properties_as_in_kafkas_image() {
         let table = [
             ("KAFKA_NODE_ID", Some("node.id")),
-            (
-                "KAFKA_CONTROLLER_QUORUM_VOTERS",
-                Some("controller.quorum.voters"),
-            ),
+            ("KAFKA_CONTROLLER_QUORUM_VOTERS", Some("controller.quorum.voters")),
             ("KAFKA_CFG_NODE_ID", Some("node.id")),
             ("KAFKA_SOME__KEY", Some("some_key")),
             ("KAFKA_SOME___KEY_X", Some("some-key.x")),
@@ -251,11 +194,7 @@ mod tests {
             ("KAFKA_", None),
         ];
         for (variable, key) in table {
-            assert_eq!(
-                property_of_variable(variable).map(|n| n.key).as_deref(),
-                key,
-                "{variable}"
-            );
+            assert_eq!(property_of_variable(variable).map(|n| n.key).as_deref(), key, "{variable}");
         }
     }
 
@@ -263,24 +202,11 @@ mod tests {
     fn the_command_line_beats_the_environment_beats_the_file() {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), "a.a=file\nb.b=file\nc.c=file\n").unwrap();
-        let env = environment(&[
-            ("KAFKA_B_B", "env"),
-            ("KAFKA_CFG_B_B", "cfg"),
-            ("KAFKA_C_C", "env"),
-        ]);
+        let env = environment(&[("KAFKA_B_B", "env"), ("KAFKA_CFG_B_B", "cfg"), ("KAFKA_C_C", "env")]);
         let raw = RawConfig::gather(Some(file.path()), env, &["c.c=cli".to_owned()]).unwrap();
-        let said = |key| {
-            raw.get(key)
-                .map(|s| (s.value.as_str(), s.origin.to_string()))
-        };
-        assert_eq!(
-            said("a.a"),
-            Some(("file", format!("{}, line 1", file.path().display())))
-        );
-        assert_eq!(
-            said("b.b"),
-            Some(("env", "environment variable KAFKA_B_B".to_owned()))
-        );
+        let said = |key| raw.get(key).map(|s| (s.value.as_str(), s.origin.to_string()));
+        assert_eq!(said("a.a"), Some(("file", format!("{}, line 1", file.path().display()))));
+        assert_eq!(said("b.b"), Some(("env", "environment variable KAFKA_B_B".to_owned())));
         assert_eq!(said("c.c"), Some(("cli", "--override".to_owned())));
     }
 
@@ -288,19 +214,10 @@ mod tests {
     fn an_override_without_a_key_or_a_missing_file_is_an_error_with_a_way_out() {
         let none = || environment(&[]);
         for bad in ["novalue", "=x"] {
-            let error = RawConfig::gather(None, none(), &[bad.to_owned()])
-                .unwrap_err()
-                .to_string();
-            assert!(
-                error.contains("key=value") && error.contains(bad),
-                "{error}"
-            );
+            let error = RawConfig::gather(None, none(), &[bad.to_owned()]).unwrap_err().to_string();
+            assert!(error.contains("key=value") && error.contains(bad), "{error}");
         }
-        let error =
-            RawConfig::gather(Some(Path::new("/nowhere/x.properties")), none(), &[]).unwrap_err();
-        assert!(
-            error.to_string().contains("/nowhere/x.properties"),
-            "{error}"
-        );
+        let error = RawConfig::gather(Some(Path::new("/nowhere/x.properties")), none(), &[]).unwrap_err();
+        assert!(error.to_string().contains("/nowhere/x.properties"), "{error}");
     }
 }

@@ -1,0 +1,38 @@
+//! One file per command.
+
+pub mod bench;
+pub mod cluster;
+pub mod config;
+pub mod consume;
+pub mod dev;
+mod partitioner;
+pub mod produce;
+pub mod server;
+mod text;
+pub mod topic;
+
+use crate::args::{Command, CommandLine};
+use crate::exit::{Exit, Failure};
+use crate::session;
+
+pub fn run(line: CommandLine) -> Result<Exit, Failure> {
+    let CommandLine { global, command } = line;
+    match command {
+        Command::Server(args) => server::run(args),
+        Command::Dev(args) => dev::run(args),
+        Command::Topic(command) => session::run(&global, |session| topic::run(session, command)),
+        Command::Produce(args) => session::run(&global, |session| produce::run(session, args)),
+        Command::Consume(args) => session::run(&global, |session| consume::run(session, args)),
+        Command::Config(command) => session::run(&global, |session| config::run(session, command)),
+        Command::Cluster(command) => session::run(&global, |session| cluster::run(session, command)),
+        Command::Bench(command) => session::run(&global, |session| bench::run(session, command)),
+    }
+}
+
+/// `k=v` of a command line.
+pub fn parse_pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err(format!("{text:?} is not of the form key=value")),
+    }
+}

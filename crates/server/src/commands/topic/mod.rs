@@ -1,0 +1,49 @@
+//! `tidelog topic …`
+
+mod alter;
+mod create;
+mod delete;
+mod describe;
+mod list;
+
+use clap::Subcommand;
+
+use crate::exit::{Exit, Failure};
+use crate::session::Session;
+
+#[derive(Debug, Subcommand)]
+pub enum TopicCommand {
+    /// Create topics
+    Create(create::CreateArgs),
+    /// List topics
+    List(list::ListArgs),
+    /// Show leader, replicas and in-sync replicas of each partition
+    Describe(describe::DescribeArgs),
+    /// Add partitions, change configuration
+    Alter(alter::AlterArgs),
+    /// Delete topics and their data
+    Delete(delete::DeleteArgs),
+}
+
+pub async fn run(session: Session, command: TopicCommand) -> Result<Exit, Failure> {
+    match command {
+        TopicCommand::Create(args) => create::run(session, args).await,
+        TopicCommand::List(args) => list::run(session, args).await,
+        TopicCommand::Describe(args) => describe::run(session, args).await,
+        TopicCommand::Alter(args) => alter::run(session, args).await,
+        TopicCommand::Delete(args) => delete::run(session, args).await,
+    }
+}
+
+/// How a command over several topics ends: one failure keeps its own exit code, failures among several are "failed".
+fn outcome(items: usize, failures: Vec<Failure>) -> Result<Exit, Failure> {
+    let mut failures = failures;
+    match (failures.len(), items) {
+        (0, _) => Ok(Exit::Ok),
+        (1, 1) => Err(failures.remove(0)),
+        (failed, items) => {
+            let all: Vec<String> = failures.iter().map(ToString::to_string).collect();
+            Err(Failure::new(Exit::Failed, format!("{failed} of {items} failed\n  {}", all.join("\n  "))))
+        }
+    }
+}

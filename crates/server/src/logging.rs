@@ -1,0 +1,24 @@
+//! Log lines on stderr: one line an event, coloured on a terminal. RUST_LOG narrows or widens as usual.
+
+use std::io::{self, IsTerminal};
+
+use tracing_subscriber::EnvFilter;
+
+/// `default` applies where RUST_LOG is not set.
+pub fn start(default: &str) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
+    let started = tracing_subscriber::fmt()
+        .compact()
+        .with_env_filter(filter)
+        .with_ansi(io::stderr().is_terminal())
+        .with_writer(io::stderr)
+        .try_init();
+    // A second call (tests) keeps the first one's lines.
+    drop(started);
+}
+
+/// What a node says of itself by default: elections and membership, not every request.
+pub const NODE: &str = "info,openraft=error,sled=warn,h2=warn,tonic=warn,hyper=warn";
+
+/// What a command says by default: nothing but its result.
+pub const COMMAND: &str = "error";

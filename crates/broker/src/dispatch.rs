@@ -21,8 +21,21 @@ pub(crate) struct Served {
 }
 
 /// Everything that is served, and nothing else is advertised.
-pub(crate) static SERVED: &[Served] =
-    &[answered::<api::metadata::Metadata>(), answered::<api::api_versions::ApiVersions>()];
+pub(crate) static SERVED: &[Served] = &[
+    answered::<api::metadata::Metadata>(),
+    answered::<api::api_versions::ApiVersions>(),
+    answered::<api::create_topics::CreateTopics>(),
+    answered::<api::delete_topics::DeleteTopics>(),
+    answered::<api::describe_configs::DescribeConfigs>(),
+    answered::<api::alter_configs::AlterConfigs>(),
+    answered::<api::create_partitions::CreatePartitions>(),
+    answered::<api::elect_leaders::ElectLeaders>(),
+    answered::<api::incremental_alter_configs::IncrementalAlterConfigs>(),
+    answered::<api::describe_quorum::DescribeQuorum>(),
+    answered::<api::describe_cluster::DescribeCluster>(),
+    answered::<api::list_config_resources::ListConfigResources>(),
+    answered::<api::describe_topic_partitions::DescribeTopicPartitions>(),
+];
 
 const fn answered<A: Api>() -> Served {
     Served { key: <A::Request as Request>::KEY, versions: A::VERSIONS, handle: answer::<A> }

@@ -26,7 +26,8 @@ impl Api for CreateTopics {
                 if !request.validate_only {
                     let created: Vec<_> =
                         response.topics.iter().filter(|topic| topic.error_code == ErrorCode::NONE).collect();
-                    wait_visible(&context, |image| created.iter().all(|topic| image.topic(&topic.name).is_some())).await;
+                    wait_visible(&context, |image| created.iter().all(|topic| image.topic(&topic.name).is_some()))
+                        .await;
                 }
                 response
             }

@@ -43,7 +43,7 @@ impl Api for DescribeCluster {
         DescribeClusterResponse {
             endpoint_type: request.endpoint_type,
             cluster_id: image.cluster_id().cloned().unwrap_or_default(),
-            controller_id: context.shard.controller_for_clients(&image).get(),
+            controller_id: context.shard.controller_id(),
             brokers: brokers.collect(),
             cluster_authorized_operations: match request.include_cluster_authorized_operations {
                 true => CLUSTER_OPERATIONS,

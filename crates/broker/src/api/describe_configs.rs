@@ -52,7 +52,8 @@ fn is_wanted(resource: &DescribeConfigsResource, name: &Str) -> bool {
 fn entries(context: &Context, resource: &DescribeConfigsResource) -> Result<Vec<ConfigEntry>, (ErrorCode, String)> {
     let shard = &context.shard;
     let image = shard.image();
-    let resolver = Resolver { image: &image, broker_id: shard.node_id(), static_configs: shard.static_configs() };
+    let resolver =
+        Resolver { image: &image, broker_id: shard.node_id(), static_configs: &shard.options.static_configs };
     let name = resource.resource_name.as_str();
     match ConfigResourceType::from_code(resource.resource_type) {
         Some(ConfigResourceType::Topic) => match image.topic(name) {
@@ -77,8 +78,8 @@ fn entries(context: &Context, resource: &DescribeConfigsResource) -> Result<Vec<
 
 /// The cluster-wide defaults: only those that are set.
 fn set_entries(resolver: &Resolver<'_>) -> Vec<ConfigEntry> {
-    let set = resolver.image.configs(&ConfigResource::DEFAULT_BROKER);
-    set.map(|(name, value)| {
+    let of_all_brokers = ConfigResource::DEFAULT_BROKER;
+    let entry = |(name, value): (&Str, &Str)| {
         let definition = config::broker_config(name);
         let is_sensitive = definition.is_some_and(|definition| definition.is_sensitive());
         ConfigEntry {
@@ -90,8 +91,8 @@ fn set_entries(resolver: &Resolver<'_>) -> Vec<ConfigEntry> {
             is_sensitive,
             synonyms: Vec::new(),
         }
-    })
-    .collect()
+    };
+    resolver.image.configs(&of_all_brokers).map(entry).collect()
 }
 
 fn shown(entry: ConfigEntry, request: &DescribeConfigsRequest) -> DescribeConfigsResourceResult {

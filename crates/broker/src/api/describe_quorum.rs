@@ -23,7 +23,10 @@ impl Api for DescribeQuorum {
 
     async fn answer(context: Context, request: DescribeQuorumRequest) -> DescribeQuorumResponse {
         if !asks_for_the_metadata_log(&request) {
-            return failed(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, "only partition 0 of __cluster_metadata has a quorum");
+            return failed(
+                ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+                "only partition 0 of __cluster_metadata has a quorum",
+            );
         }
         match context.shard.controller.quorum().await {
             Ok(quorum) => described(&quorum),

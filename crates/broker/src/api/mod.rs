@@ -11,8 +11,20 @@ use tidelog_wire::{Request, Str};
 use crate::net::ConnectionInfo;
 use crate::shard::Shard;
 
+pub(crate) mod alter_configs;
 pub(crate) mod api_versions;
 mod auto_create;
+mod controller;
+pub(crate) mod create_partitions;
+pub(crate) mod create_topics;
+pub(crate) mod delete_topics;
+pub(crate) mod describe_cluster;
+pub(crate) mod describe_configs;
+pub(crate) mod describe_quorum;
+pub(crate) mod describe_topic_partitions;
+pub(crate) mod elect_leaders;
+pub(crate) mod incremental_alter_configs;
+pub(crate) mod list_config_resources;
 pub(crate) mod metadata;
 
 /// Without an authorizer everybody may do everything (KIP-430): a bit per operation that a topic knows ...

@@ -20,7 +20,7 @@ pub struct ImageDiff<'a> {
     pub brokers: Vec<BrokerId>,
     /// Resources whose configs changed.
     pub configs: Vec<ConfigResource>,
-    /// The cluster id, the configured nodes, the next producer id or a feature level changed.
+    /// The cluster id, the configured nodes, a feature level, or the next broker epoch or producer id changed.
     pub others: bool,
 }
 
@@ -38,16 +38,29 @@ pub enum TopicChange<'a> {
     Changed { before: &'a Arc<Topic>, after: &'a Arc<Topic> },
 }
 
+/// One partition before and after; partitions disappear only with their topic.
+#[derive(Clone, Copy, Debug)]
+pub struct PartitionDiff<'a> {
+    pub partition: PartitionIndex,
+    pub before: Option<&'a Arc<Partition>>,
+    pub after: Option<&'a Arc<Partition>>,
+}
+
 impl<'a> TopicChange<'a> {
-    /// The partitions that differ: index, before, after. Partitions are never removed but with their topic.
-    pub fn partitions(self) -> Vec<(PartitionIndex, Option<&'a Arc<Partition>>, Option<&'a Arc<Partition>>)> {
+    /// The partitions that differ.
+    pub fn partitions(self) -> Vec<PartitionDiff<'a>> {
+        let created = |(partition, after)| PartitionDiff { partition, before: None, after: Some(after) };
+        let deleted = |(partition, before)| PartitionDiff { partition, before: Some(before), after: None };
         match self {
-            Self::Created(topic) => topic.partitions().map(|(index, after)| (index, None, Some(after))).collect(),
-            Self::Deleted(topic) => topic.partitions().map(|(index, before)| (index, Some(before), None)).collect(),
+            Self::Created(topic) => topic.partitions().map(created).collect(),
+            Self::Deleted(topic) => topic.partitions().map(deleted).collect(),
             Self::Changed { before, after } => after
                 .partitions()
-                .map(|(index, partition)| (index, before.partition(index), Some(partition)))
-                .filter(|(_, before, after)| !same(*before, *after))
+                .map(|(partition, after)| {
+                    let before = before.partition(partition);
+                    PartitionDiff { partition, before, after: Some(after) }
+                })
+                .filter(|diff| !same(diff.before, diff.after))
                 .collect(),
         }
     }
@@ -61,6 +74,7 @@ impl Image {
             brokers: self.changed_brokers(before),
             configs: self.changed_configs(before),
             others: self.cluster_id != before.cluster_id
+                || self.next_broker_epoch != before.next_broker_epoch
                 || self.next_producer_id != before.next_producer_id
                 || !same(Some(&self.nodes), Some(&before.nodes))
                 || !same(Some(&self.features), Some(&before.features)),

@@ -22,7 +22,7 @@ use tidelog_wire::{Str, Uuid};
 pub use apply::ApplyError;
 pub use broker::{Broker, Endpoint, LogPosition, Node};
 pub use configs::{ConfigResource, ConfigResourceType};
-pub use diff::{ImageDiff, TopicChange};
+pub use diff::{ImageDiff, PartitionDiff, TopicChange};
 pub use health::Health;
 pub use topic::{LeaderRecovery, Partition, Topic, TopicIdPartition, min_insync_replicas};
 

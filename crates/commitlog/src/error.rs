@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use tidelog_wire::types::Offset;
+use tidelog_wire::types::{LeaderEpoch, Offset};
 
 /// Failure of the storage under a log. Everything but `DiskFull` needs an operator or another replica.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -17,35 +17,18 @@ pub enum StorageError {
     DiskFull { path: PathBuf },
     /// A file could not be read. Others may still be readable.
     #[error("cannot {action} {path}: {reason}")]
-    Read {
-        action: &'static str,
-        path: PathBuf,
-        reason: String,
-    },
+    Read { action: &'static str, path: PathBuf, reason: String },
     /// Bytes that were durable are no longer what was written. They are kept; see [`crate::Log::damage`].
     #[error("{path} is damaged at byte {position} (offset {offset}): {reason}")]
-    Damaged {
-        path: PathBuf,
-        position: u64,
-        offset: Offset,
-        reason: String,
-    },
+    Damaged { path: PathBuf, position: u64, offset: Offset, reason: String },
     /// The directory of this name belongs to a topic with another id: delete that one first.
     #[error("{path} belongs to topic id {found}, not {expected}")]
-    TopicIdMismatch {
-        path: PathBuf,
-        expected: tidelog_wire::Uuid,
-        found: tidelog_wire::Uuid,
-    },
+    TopicIdMismatch { path: PathBuf, expected: tidelog_wire::Uuid, found: tidelog_wire::Uuid },
 }
 
 impl StorageError {
     pub(crate) fn read(action: &'static str, path: &Path, error: &io::Error) -> Self {
-        Self::Read {
-            action,
-            path: path.to_owned(),
-            reason: error.to_string(),
-        }
+        Self::Read { action, path: path.to_owned(), reason: error.to_string() }
     }
 }
 
@@ -60,13 +43,10 @@ pub enum AppendError {
     Producer(#[from] ProducerError),
     /// The leader's epoch is older than one the log has seen.
     #[error("leader epoch {epoch} is older than the log's {latest}")]
-    StaleEpoch { epoch: i32, latest: i32 },
+    StaleEpoch { epoch: LeaderEpoch, latest: LeaderEpoch },
     /// A follower's append that does not continue its log.
     #[error("batch at offset {base_offset} does not continue the log, which ends at {log_end}")]
-    OutOfOrder {
-        base_offset: Offset,
-        log_end: Offset,
-    },
+    OutOfOrder { base_offset: Offset, log_end: Offset },
 }
 
 /// A batch that breaks a rule, one variant for each (Kafka's `LogValidator`, as far as the 61-byte header goes).
@@ -95,10 +75,7 @@ pub enum InvalidBatch {
     RecordCount(i32),
     /// INVALID_RECORD.
     #[error("last offset delta {last_offset_delta} does not match {record_count} records")]
-    LastOffsetDelta {
-        last_offset_delta: i32,
-        record_count: i32,
-    },
+    LastOffsetDelta { last_offset_delta: i32, record_count: i32 },
     /// INVALID_RECORD.
     #[error("batch starts at offset {0}, a producer's starts at 0")]
     BaseOffset(i64),
@@ -106,14 +83,8 @@ pub enum InvalidBatch {
     #[error("control batches are not taken from clients")]
     ControlFromClient,
     /// INVALID_RECORD.
-    #[error(
-        "producer id {producer_id}, epoch {producer_epoch}, sequence {base_sequence} do not fit together"
-    )]
-    ProducerFields {
-        producer_id: i64,
-        producer_epoch: i16,
-        base_sequence: i32,
-    },
+    #[error("producer id {producer_id}, epoch {producer_epoch}, sequence {base_sequence} do not fit together")]
+    ProducerFields { producer_id: i64, producer_epoch: i16, base_sequence: i32 },
     /// INVALID_TIMESTAMP.
     #[error("timestamp {timestamp} is outside what the topic accepts at {now_ms}")]
     Timestamp { timestamp: i64, now_ms: i64 },
@@ -122,7 +93,10 @@ pub enum InvalidBatch {
     LogAppendTimeFromClient,
     /// UNSUPPORTED_COMPRESSION_TYPE or INVALID_RECORD.
     #[error("unknown compression codec {0}")]
-    UnknownCompression(u8),
+    UnknownCompression(i16),
+    /// INVALID_RECORD.
+    #[error("batch header field {0} is out of range")]
+    BadField(&'static str),
 }
 
 /// A producer's batch that its state forbids (KIP-98).
@@ -130,26 +104,13 @@ pub enum InvalidBatch {
 pub enum ProducerError {
     /// INVALID_PRODUCER_EPOCH.
     #[error("producer {producer_id} with epoch {epoch} is fenced by epoch {current}")]
-    Fenced {
-        producer_id: i64,
-        epoch: i16,
-        current: i16,
-    },
+    Fenced { producer_id: i64, epoch: i16, current: i16 },
     /// OUT_OF_ORDER_SEQUENCE_NUMBER.
     #[error("producer {producer_id} sent sequence {sequence}, expected {expected}")]
-    OutOfOrderSequence {
-        producer_id: i64,
-        sequence: i32,
-        expected: i32,
-    },
-    /// UNKNOWN_PRODUCER_ID is not answered (Kafka stopped with KIP-360): an unknown producer may start anywhere
-    /// at sequence 0 only when its epoch is new.
+    OutOfOrderSequence { producer_id: i64, sequence: i32, expected: i32 },
+    /// OUT_OF_ORDER_SEQUENCE_NUMBER: a new epoch of a known producer starts at 0.
     #[error("producer {producer_id} starts its new epoch {epoch} with sequence {sequence}")]
-    NewEpochNotAtZero {
-        producer_id: i64,
-        epoch: i16,
-        sequence: i32,
-    },
+    NewEpochNotAtZero { producer_id: i64, epoch: i16, sequence: i32 },
 }
 
 /// Why a read returned nothing.
@@ -159,9 +120,5 @@ pub enum ReadError {
     Storage(#[from] StorageError),
     /// OFFSET_OUT_OF_RANGE.
     #[error("offset {offset} is outside {log_start}..={log_end}")]
-    OutOfRange {
-        offset: Offset,
-        log_start: Offset,
-        log_end: Offset,
-    },
+    OutOfRange { offset: Offset, log_start: Offset, log_end: Offset },
 }

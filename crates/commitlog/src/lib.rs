@@ -6,17 +6,24 @@
 //! What the files hold byte by byte is in `docs/ON_DISK_FORMAT.md`.
 #![forbid(unsafe_code)]
 
+mod clean_shutdown;
 mod config;
+mod context;
 pub mod disk;
+mod epochs;
 mod error;
+mod files;
 mod log;
 mod log_dir;
+mod marks;
+mod names;
+mod partition_metadata;
+mod producers;
+mod segment;
+mod space;
+mod validate;
 
 pub use config::LogConfig;
 pub use error::{AppendError, InvalidBatch, ProducerError, ReadError, StorageError};
-pub use log::{
-    Appended, Damage, DeletedFiles, FlushDone, FlushJob, Log, ReadJob, ReadStart, TimestampOffset,
-};
-pub use log_dir::{
-    FoundLog, LogDir, LogDirOptions, LogDirStart, LogId, RecoveryReport, UncleanReason,
-};
+pub use log::{Appended, Damage, DeletedFiles, FlushDone, FlushJob, Log, ReadJob, ReadStart, TimestampOffset};
+pub use log_dir::{FoundLog, LogDir, LogDirOptions, LogDirStart, LogId, RecoveryReport, UncleanReason};

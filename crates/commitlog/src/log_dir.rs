@@ -1,19 +1,43 @@
 //! A directory of logs and what they share.
 
-use std::path::Path;
-use std::sync::Arc;
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use tidelog_wire::types::{BrokerEpoch, Offset, PartitionIndex};
 use tidelog_wire::{Str, Uuid};
 
 use crate::config::LogConfig;
+use crate::context::Context;
 use crate::disk::Disk;
 use crate::error::StorageError;
-use crate::log::{DeletedFiles, Log};
+use crate::files::lock;
+use crate::log::{self, DeletedFiles, Log, Opening};
+use crate::marks::{MarkKey, Marks};
+use crate::{clean_shutdown, names, partition_metadata};
 
-/// A handle; clones share everything.
+/// A directory of logs. A handle: clones share everything.
 #[derive(Clone, Debug)]
-pub struct LogDir {}
+pub struct LogDir {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    context: Arc<Context>,
+    marks: Arc<Marks>,
+    directory_id: Uuid,
+    /// Topic ids of the directories found at start.
+    found: Mutex<HashMap<String, Uuid>>,
+    is_clean: bool,
+    /// Logs opened once: a clean shutdown says nothing about what was done since.
+    opened: Mutex<HashSet<MarkKey>>,
+    directory_reasons: Vec<UncleanReason>,
+    marks_may_be_lost: bool,
+    /// Names of deleted directories must differ.
+    deletions: AtomicU64,
+}
 
 #[derive(Clone, Debug)]
 pub struct LogDirOptions {
@@ -27,11 +51,7 @@ pub struct LogDirOptions {
 
 impl Default for LogDirOptions {
     fn default() -> Self {
-        Self {
-            open_files_max: 4096,
-            reserve_bytes: 64 << 20,
-            producer_id_expiration_ms: 86_400_000,
-        }
+        Self { open_files_max: 4096, reserve_bytes: 64 << 20, producer_id_expiration_ms: 86_400_000 }
     }
 }
 
@@ -77,22 +97,15 @@ pub enum UncleanReason {
     /// There is no log, and there was one that reached this far.
     LogMissing { durable_mark: Offset },
     /// The log is intact but ends below what was durable.
-    EndsBelowMark {
-        log_end: Offset,
-        durable_mark: Offset,
-    },
+    EndsBelowMark { log_end: Offset, durable_mark: Offset },
     /// See [`Log::damage`].
-    CorruptBelowMark {
-        offset: Offset,
-        durable_mark: Offset,
-    },
+    CorruptBelowMark { offset: Offset, durable_mark: Offset },
     /// The file of durable marks is lost or unreadable, so nobody knows how far the log reached.
     MarkUnreadable,
     /// `write.caching=true`, and the last run did not shut down cleanly.
     WriteCaching,
 }
 
-#[expect(unused_variables)]
 impl LogDir {
     /// Opens or makes the directory. Deletes the clean-shutdown marker durably before it returns, finishes deletions
     /// that a crash interrupted. `directory_id` is the `directory.id` of `meta.properties`.
@@ -102,11 +115,31 @@ impl LogDir {
         directory_id: Uuid,
         options: LogDirOptions,
     ) -> Result<(LogDir, LogDirStart), StorageError> {
-        todo!()
+        create_dirs(&*disk, path)?;
+        let context = Arc::new(Context::new(disk, path, &options));
+        let clean_shutdown = clean_shutdown::take(&context)?;
+        let (found, deleted) = list_logs(&context)?;
+        let (marks, marks_found) = Marks::open(&context, directory_id, !found.is_empty())?;
+        finish_deletions(&context, &marks, &deleted)?;
+        context.sync_dir(path)?;
+        let other_directory = marks_found.other_directory.map(|was| UncleanReason::DirectoryIdChanged { was });
+        let names = found.iter().map(|log| (log.id.dir_name(), log.id.topic_id));
+        let shared = Shared {
+            context,
+            marks: Arc::new(marks),
+            directory_id,
+            found: Mutex::new(names.collect()),
+            is_clean: clean_shutdown.is_some(),
+            opened: Mutex::default(),
+            directory_reasons: other_directory.into_iter().collect(),
+            marks_may_be_lost: marks_found.may_be_lost,
+            deletions: AtomicU64::new(0),
+        };
+        Ok((LogDir { shared: Arc::new(shared) }, LogDirStart { clean_shutdown, found }))
     }
 
     pub fn path(&self) -> &Path {
-        todo!()
+        &self.shared.context.path
     }
 
     /// Opens a log that is on disk, recovering it if need be, or an empty one, which touches no file until its first
@@ -117,42 +150,166 @@ impl LogDir {
         config: Arc<LogConfig>,
         now_ms: i64,
     ) -> Result<(Log, RecoveryReport), StorageError> {
-        todo!()
+        let shared = &self.shared;
+        shared.context.check()?;
+        let name = id.dir_name();
+        let dir: Arc<Path> = shared.context.path.join(&name).into();
+        let key = (id.topic_id, id.partition);
+        self.claim(&name, &dir, id)?;
+        log::open_log(Opening {
+            context: shared.context.clone(),
+            marks: shared.marks.clone(),
+            id: id.clone(),
+            dir,
+            config,
+            now_ms,
+            is_clean: shared.is_clean && lock(&shared.opened).insert(key),
+            directory_reasons: shared.directory_reasons.clone(),
+            mark_may_be_lost: shared.marks_may_be_lost,
+        })
     }
 
-    /// Takes a log out of the directory: its mark is forgotten, then its directory renamed to `...-delete`.
+    /// Makes sure that a directory found at start is this log's.
+    fn claim(&self, name: &str, dir: &Path, id: &LogId) -> Result<(), StorageError> {
+        let found = lock(&self.shared.found).get(name).copied();
+        match found {
+            None => Ok(()),
+            Some(found) if found == id.topic_id => Ok(()),
+            // Its topic id is unreadable. The first flush makes it durable, so without a mark nothing in there is.
+            Some(Uuid::ZERO) => {
+                if self.shared.marks.get((id.topic_id, id.partition)).is_none() && !self.shared.marks_may_be_lost {
+                    self.discard(dir)?;
+                }
+                lock(&self.shared.found).insert(name.to_owned(), id.topic_id);
+                Ok(())
+            }
+            Some(found) => Err(StorageError::TopicIdMismatch { path: dir.to_owned(), expected: id.topic_id, found }),
+        }
+    }
+
+    fn discard(&self, dir: &Path) -> Result<(), StorageError> {
+        tracing::warn!(dir = %dir.display(), "dropping a log that crashed before its first flush");
+        match self.hide(dir, 0)? {
+            Some(deleted) => deleted.remove(),
+            None => Ok(()),
+        }
+    }
+
+    /// Takes a log out of the directory: its mark is forgotten, its directory renamed to `...-delete`.
     /// The files go when the result is told so. `None` if it never had files.
     pub fn delete_log(&self, log: Log, now_ms: i64) -> Result<Option<DeletedFiles>, StorageError> {
-        todo!()
+        let due_ms = now_ms.saturating_add(log.config().file_delete_delay_ms);
+        let id = log.id().clone();
+        drop(log);
+        self.delete(&id, due_ms)
     }
 
     /// The same for a log found at start that is not to be opened (a stray).
-    pub fn delete_found(
-        &self,
-        found: &FoundLog,
-        now_ms: i64,
-    ) -> Result<Option<DeletedFiles>, StorageError> {
-        todo!()
+    pub fn delete_found(&self, found: &FoundLog, now_ms: i64) -> Result<Option<DeletedFiles>, StorageError> {
+        self.delete(&found.id, now_ms)
+    }
+
+    fn delete(&self, id: &LogId, due_ms: i64) -> Result<Option<DeletedFiles>, StorageError> {
+        self.shared.context.check()?;
+        let key = (id.topic_id, id.partition);
+        self.shared.marks.forget(key);
+        lock(&self.shared.opened).insert(key);
+        let name = id.dir_name();
+        lock(&self.shared.found).remove(&name);
+        self.hide(&self.shared.context.path.join(name), due_ms)
+    }
+
+    fn hide(&self, dir: &Path, due_ms: i64) -> Result<Option<DeletedFiles>, StorageError> {
+        let unique = self.shared.deletions.fetch_add(1, Ordering::Relaxed);
+        log::delete_log_dir(&self.shared.context, &self.shared.marks, dir, unique, due_ms)
     }
 
     /// Writes the durable ends that changed since the last call and syncs their file. To be called once per round of
     /// flushes, by a disk thread; nothing waits for it. Returns whether there was anything to do.
     pub fn sync_marks(&self) -> Result<bool, StorageError> {
-        todo!()
+        self.shared.marks.sync(&self.shared.context)
     }
 
     /// Closes files not used since the last call. To be called now and then (a minute); idle logs then hold none.
     pub fn close_idle_files(&self) {
-        todo!()
+        self.shared.context.files.sweep();
+    }
+
+    /// Segment files open now, for metrics.
+    pub fn open_files(&self) -> usize {
+        self.shared.context.files.open_files()
     }
 
     /// The error that took this directory offline.
     pub fn failure(&self) -> Option<StorageError> {
-        todo!()
+        self.shared.context.failure().cloned()
     }
 
-    /// Syncs the marks and writes the clean-shutdown marker. Every log must have been closed clean before.
+    /// Syncs the marks and writes the clean-shutdown marker. Every log must have been closed clean before: one that
+    /// was not is recovered at the next start only if this is not called.
     pub fn close_clean(self, broker_epoch: BrokerEpoch) -> Result<(), StorageError> {
-        todo!()
+        let Shared { context, marks, directory_id, .. } = &*self.shared;
+        context.check()?;
+        marks.forget_damage(context, *directory_id)?;
+        marks.sync(context)?;
+        clean_shutdown::write(context, broker_epoch)
     }
+}
+
+impl LogId {
+    fn dir_name(&self) -> String {
+        names::log_dir(&self.topic, self.partition)
+    }
+}
+
+fn create_dirs(disk: &dyn Disk, path: &Path) -> Result<(), StorageError> {
+    if disk.list(path).is_ok() {
+        return Ok(());
+    }
+    let ancestors: Vec<&Path> = path.ancestors().filter(|path| !path.as_os_str().is_empty()).collect();
+    for dir in ancestors.into_iter().rev() {
+        disk.create_dir(dir).map_err(|error| StorageError::read("create", dir, &error))?;
+    }
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    disk.sync_dir(parent).map_err(|error| StorageError::read("sync", parent, &error))
+}
+
+/// The logs, and the directories of deleted ones.
+fn list_logs(context: &Context) -> Result<(Vec<FoundLog>, Vec<PathBuf>), StorageError> {
+    let (mut found, mut deleted) = (Vec::new(), Vec::new());
+    for entry in context.list(&context.path)? {
+        let Some((topic, partition)) = names::parse_log_dir(&entry.name).filter(|_| entry.is_dir) else {
+            continue;
+        };
+        if entry.name.ends_with(names::DELETE_DIR) {
+            deleted.push(context.path.join(&entry.name));
+            continue;
+        }
+        let topic_id = read_topic_id(context, &context.path.join(&entry.name))?.unwrap_or(Uuid::ZERO);
+        found.push(FoundLog { id: LogId { topic: Str::from(topic.to_owned()), partition, topic_id } });
+    }
+    Ok((found, deleted))
+}
+
+fn read_topic_id(context: &Context, dir: &Path) -> Result<Option<Uuid>, StorageError> {
+    let contents = context.read_file(&dir.join(names::PARTITION_METADATA))?;
+    let text = contents.as_deref().and_then(|bytes| std::str::from_utf8(bytes).ok());
+    Ok(text.and_then(partition_metadata::parse))
+}
+
+/// Forgets the marks of deleted logs, which the names of their directories prove to be deleted, then removes them.
+fn finish_deletions(context: &Context, marks: &Marks, deleted: &[PathBuf]) -> Result<(), StorageError> {
+    for dir in deleted {
+        let partition = dir.file_name().and_then(|name| names::parse_log_dir(name.to_str()?));
+        if let Some((_, partition)) = partition
+            && let Some(topic_id) = read_topic_id(context, dir)?
+        {
+            marks.forget((topic_id, partition));
+        }
+    }
+    marks.sync(context)?;
+    for dir in deleted {
+        log::remove_dir(context, dir)?;
+    }
+    Ok(())
 }

@@ -23,6 +23,7 @@ pub trait Disk: Send + Sync + fmt::Debug {
     fn create_dir(&self, path: &Path) -> io::Result<()>;
     /// Everything in a directory, in no order.
     fn list(&self, path: &Path) -> io::Result<Vec<DirEntry>>;
+    fn file_len(&self, path: &Path) -> io::Result<u64>;
     /// Replaces `to` if it exists.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
     fn remove_file(&self, path: &Path) -> io::Result<()>;

@@ -27,11 +27,7 @@ impl Disk for RealDisk {
             OpenMode::Create => OFlags::CREATE,
             OpenMode::Truncate => OFlags::CREATE | OFlags::TRUNC,
         };
-        let file = fs::open(
-            path,
-            flags | OFlags::RDWR | OFlags::CLOEXEC,
-            Mode::from_raw_mode(0o644),
-        )?;
+        let file = fs::open(path, flags | OFlags::RDWR | OFlags::CLOEXEC, Mode::from_raw_mode(0o644))?;
         Ok(Arc::new(RealFile(file)))
     }
 
@@ -48,13 +44,15 @@ impl Disk for RealDisk {
             let entry = entry?;
             // A name that is not UTF-8 is none of ours.
             if let Ok(name) = entry.file_name().into_string() {
-                entries.push(DirEntry {
-                    name,
-                    is_dir: entry.file_type()?.is_dir(),
-                });
+                entries.push(DirEntry { name, is_dir: entry.file_type()?.is_dir() });
             }
         }
         Ok(entries)
+    }
+
+    fn file_len(&self, path: &Path) -> io::Result<u64> {
+        let len = fs::stat(path)?.st_size;
+        u64::try_from(len).map_err(|_| io::ErrorKind::InvalidData.into())
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -70,11 +68,7 @@ impl Disk for RealDisk {
     }
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
-        let dir = fs::open(
-            path,
-            OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
-            Mode::empty(),
-        )?;
+        let dir = fs::open(path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
         Ok(fs::fsync(dir)?)
     }
 
@@ -103,8 +97,7 @@ impl DiskFile for RealFile {
         let resident = |at: u64| {
             let mut byte = [0u8];
             let mut chunks = [IoSliceMut::new(&mut byte)];
-            rustix::io::preadv2(&self.0, &mut chunks, at, ReadWriteFlags::NOWAIT)
-                != Err(Errno::AGAIN)
+            rustix::io::preadv2(&self.0, &mut chunks, at, ReadWriteFlags::NOWAIT) != Err(Errno::AGAIN)
         };
         // Readahead fills a range from its ends in, so both ends resident means the middle nearly always is.
         len == 0 || (resident(offset) && (len <= PAGE_BYTES || resident(offset + len as u64 - 1)))

@@ -1,0 +1,138 @@
+//! What the logs of one directory share, and the one place where an I/O error takes the directory offline.
+
+use std::io::{self, IoSlice};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+use crate::disk::{Disk, DiskFile, OpenMode};
+use crate::error::StorageError;
+use crate::files::FileCache;
+use crate::names;
+use crate::space::Reserve;
+
+#[derive(Debug)]
+pub(crate) struct Context {
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) path: PathBuf,
+    pub(crate) files: FileCache,
+    pub(crate) reserve: Reserve,
+    pub(crate) producer_id_expiration_ms: i64,
+    failure: OnceLock<StorageError>,
+}
+
+impl Context {
+    pub(crate) fn new(disk: Arc<dyn Disk>, path: &Path, options: &crate::LogDirOptions) -> Self {
+        Self {
+            disk,
+            path: path.to_owned(),
+            files: FileCache::new(options.open_files_max),
+            reserve: Reserve::new(options.reserve_bytes),
+            producer_id_expiration_ms: options.producer_id_expiration_ms,
+            failure: OnceLock::new(),
+        }
+    }
+
+    pub(crate) fn failure(&self) -> Option<&StorageError> {
+        self.failure.get()
+    }
+
+    /// Fails once the directory is offline.
+    pub(crate) fn check(&self) -> Result<(), StorageError> {
+        match self.failure.get() {
+            Some(failure) => Err(failure.clone()),
+            None => Ok(()),
+        }
+    }
+
+    /// Judges the outcome of a change to the disk. Anything but a full disk takes the directory offline: after a
+    /// failed write or sync nobody knows what is on the device, and a second sync would only hide it.
+    pub(crate) fn changed<T>(&self, action: &str, path: &Path, result: io::Result<T>) -> Result<T, StorageError> {
+        let error = match result {
+            Ok(value) => return Ok(value),
+            Err(error) => error,
+        };
+        if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
+            self.reserve.exhausted();
+            return Err(StorageError::DiskFull { path: self.path.clone() });
+        }
+        Err(self.go_offline(action, path, &error))
+    }
+
+    /// As [`Self::changed`], for syncs: even a full disk leaves the outcome unknown.
+    pub(crate) fn synced(&self, path: &Path, result: io::Result<()>) -> Result<(), StorageError> {
+        result.map_err(|error| self.go_offline("sync", path, &error))
+    }
+
+    fn go_offline(&self, action: &str, path: &Path, error: &io::Error) -> StorageError {
+        let failure = StorageError::Offline {
+            path: self.path.clone(),
+            reason: format!("cannot {action} {}: {error}", path.display()),
+        };
+        if self.failure.set(failure.clone()).is_ok() {
+            tracing::error!(path = %self.path.display(), "{failure}");
+        }
+        failure
+    }
+
+    pub(crate) fn admit_growth(&self, bytes: u64) -> Result<(), StorageError> {
+        match self.reserve.admit(bytes, &*self.disk, &self.path) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(StorageError::DiskFull { path: self.path.clone() }),
+            Err(error) => Err(StorageError::read("ask for free space in", &self.path, &error)),
+        }
+    }
+
+    pub(crate) fn list(&self, path: &Path) -> Result<Vec<crate::disk::DirEntry>, StorageError> {
+        self.disk.list(path).map_err(|error| StorageError::read("list", path, &error))
+    }
+
+    pub(crate) fn open(&self, path: &Path, mode: OpenMode) -> Result<Arc<dyn DiskFile>, StorageError> {
+        // Being out of descriptors says nothing about the device: only a full disk is told apart.
+        self.disk.open(path, mode).map_err(|error| match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                StorageError::DiskFull { path: self.path.clone() }
+            }
+            _ => StorageError::read("open", path, &error),
+        })
+    }
+
+    /// The whole of a small file; `None` if there is none.
+    pub(crate) fn read_file(&self, path: &Path) -> Result<Option<bytes::Bytes>, StorageError> {
+        let read = |file: Arc<dyn DiskFile>| {
+            let len = usize::try_from(file.len()?).map_err(|_| io::ErrorKind::InvalidData)?;
+            file.read_at(0, len)
+        };
+        match self.disk.open(path, OpenMode::Existing) {
+            Ok(file) => read(file).map(Some).map_err(|error| StorageError::read("read", path, &error)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(StorageError::read("open", path, &error)),
+        }
+    }
+
+    /// Writes a small file under a temporary name, syncs it and gives it its name. The caller syncs the directory.
+    pub(crate) fn replace_file(&self, path: &Path, contents: &[u8]) -> Result<(), StorageError> {
+        let temporary = with_suffix(path, names::TEMPORARY);
+        let file = self.open(&temporary, OpenMode::Truncate)?;
+        self.changed("write", &temporary, file.write_at(0, &mut [IoSlice::new(contents)]))?;
+        self.synced(&temporary, file.sync_data())?;
+        self.changed("rename", &temporary, self.disk.rename(&temporary, path))
+    }
+
+    pub(crate) fn sync_dir(&self, path: &Path) -> Result<(), StorageError> {
+        self.synced(path, self.disk.sync_dir(path))
+    }
+
+    /// An absent file is no error.
+    pub(crate) fn remove_file(&self, path: &Path) -> Result<(), StorageError> {
+        match self.disk.remove_file(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            other => self.changed("remove", path, other),
+        }
+    }
+}
+
+pub(crate) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}

@@ -1,0 +1,288 @@
+//! Appending: validate, stamp, one write per segment touched, then the state that describes it.
+
+use std::io::IoSlice;
+
+use bytes::{Bytes, BytesMut};
+use tidelog_wire::record_batch::{BatchError, BatchHeader, HEADER_SIZE, TimestampType, batches, set_log_append_time};
+use tidelog_wire::types::{LeaderEpoch, Offset};
+
+use super::Log;
+use crate::error::{AppendError, InvalidBatch, StorageError};
+use crate::producers::Undo;
+use crate::validate;
+
+/// What became of one appended batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Appended {
+    pub base_offset: Offset,
+    pub last_offset: Offset,
+    /// The time the broker stamped, if the topic is LogAppendTime; -1 otherwise, as in a Produce response.
+    pub log_append_time_ms: i64,
+    /// The batch was in the log already and nothing was appended: the offsets are those it has there. It is
+    /// acknowledged like any other, once the high watermark passes `last_offset`.
+    pub duplicate: bool,
+}
+
+/// A valid batch with its place in the log, not yet written.
+struct Staged {
+    header: BatchHeader,
+    stamp: [u8; HEADER_SIZE],
+    records: Bytes,
+    /// Of the caller's list.
+    index: usize,
+    undo: Option<Undo>,
+}
+
+/// Batches that go into one segment with one write.
+struct Run<'a> {
+    headers: &'a mut dyn Iterator<Item = BatchHeader>,
+    chunks: Vec<IoSlice<'a>>,
+    bytes: u64,
+}
+
+impl Log {
+    /// Appends one producer's batch; see [`Self::append_all_as_leader`].
+    pub fn append_as_leader(
+        &mut self,
+        records: Bytes,
+        leader_epoch: LeaderEpoch,
+        now_ms: i64,
+    ) -> Result<Appended, AppendError> {
+        let mut results = self.append_all_as_leader(&[records], leader_epoch, now_ms);
+        results.pop().expect("one batch, one result")
+    }
+
+    /// Validates and appends producers' batches (one each) in order, with one write for all: offsets and leader epoch
+    /// are set, timestamps too if the topic is LogAppendTime. One result per batch, in order; a refused batch does
+    /// not hinder the others. After a storage error every batch that was not written has it.
+    pub fn append_all_as_leader(
+        &mut self,
+        batches: &[Bytes],
+        leader_epoch: LeaderEpoch,
+        now_ms: i64,
+    ) -> Vec<Result<Appended, AppendError>> {
+        if let Err(error) = self.check_leader_append(leader_epoch, now_ms) {
+            return vec![Err(error); batches.len()];
+        }
+        let mut staged = Vec::with_capacity(batches.len());
+        let mut end = self.log_end;
+        let mut results = Vec::with_capacity(batches.len());
+        for (index, batch) in batches.iter().enumerate() {
+            results.push(self.stage(batch, index, end, leader_epoch, now_ms).map(|outcome| match outcome {
+                StageOutcome::Duplicate(appended) => appended,
+                StageOutcome::New(appended, batch) => {
+                    end = batch.header.next_offset();
+                    staged.push(*batch);
+                    appended
+                }
+            }));
+        }
+        if let Err((first_unwritten, error)) = self.write_staged(&mut staged, now_ms) {
+            // Latest first, since a producer may have several.
+            for lost in staged.drain(first_unwritten..).rev() {
+                results[lost.index] = Err(error.clone().into());
+                if let Some(undo) = lost.undo {
+                    self.producers.undo(undo);
+                }
+            }
+        }
+        self.check_order();
+        results
+    }
+
+    /// Appends whole batches as fetched from the leader, byte for byte, with one write. A batch cut off at the end of
+    /// `records` is left out. Returns the new log end. After an error the log ends at a batch's boundary.
+    pub fn append_as_follower(&mut self, records: Bytes, now_ms: i64) -> Result<Offset, AppendError> {
+        self.check_intact()?;
+        self.prepare_append(now_ms)?;
+        let headers = self.check_replicated(&records)?;
+        let mut rest = records;
+        let mut first = 0;
+        while first < headers.len() {
+            self.roll_if_due(&headers[first], now_ms)?;
+            let count = self.run_len(&headers[first..]);
+            let run = &headers[first..first + count];
+            let bytes: usize = run.iter().map(BatchHeader::size_in_bytes).sum();
+            let chunk = rest.split_to(bytes);
+            let chunks = vec![IoSlice::new(&chunk)];
+            self.write_run(Run { headers: &mut run.iter().copied(), chunks, bytes: bytes as u64 }, now_ms)?;
+            run.iter().for_each(|header| self.producers.update(header));
+            first += count;
+        }
+        self.check_order();
+        Ok(self.log_end)
+    }
+
+    fn check_leader_append(&mut self, leader_epoch: LeaderEpoch, now_ms: i64) -> Result<(), AppendError> {
+        self.check_intact()?;
+        self.check_epoch(leader_epoch)?;
+        self.prepare_append(now_ms)?;
+        Ok(())
+    }
+
+    /// Judges one batch and gives it its place at `base_offset`; nothing is written yet.
+    fn stage(
+        &mut self,
+        batch: &Bytes,
+        index: usize,
+        base_offset: Offset,
+        leader_epoch: LeaderEpoch,
+        now_ms: i64,
+    ) -> Result<StageOutcome, AppendError> {
+        let mut header = validate::client_batch(batch, &self.config, now_ms)?;
+        let stamps_time = self.config.timestamp_type == TimestampType::LogAppendTime;
+        if header.has_producer_id()
+            && let Some(duplicate) = self.producers.check(&header)?
+        {
+            return Ok(StageOutcome::Duplicate(Appended {
+                base_offset: duplicate.base_offset(),
+                last_offset: duplicate.last_offset,
+                log_append_time_ms: if stamps_time { duplicate.timestamp_ms } else { -1 },
+                duplicate: true,
+            }));
+        }
+        let mut records = batch.slice(HEADER_SIZE..);
+        if stamps_time {
+            let mut stamped = BytesMut::from(&batch[..]);
+            set_log_append_time(&mut stamped, now_ms);
+            header = BatchHeader::parse(&stamped).map_err(InvalidBatch::from)?;
+            records = stamped.freeze().slice(HEADER_SIZE..);
+        }
+        header.base_offset = base_offset;
+        header.partition_leader_epoch = leader_epoch;
+        let undo = self.producers.update_undoably(&header);
+        let appended = Appended {
+            base_offset,
+            last_offset: header.last_offset(),
+            log_append_time_ms: if stamps_time { now_ms } else { -1 },
+            duplicate: false,
+        };
+        let staged = Staged { header, stamp: header.to_bytes(), records, index, undo };
+        Ok(StageOutcome::New(appended, Box::new(staged)))
+    }
+
+    /// Writes all, segment by segment. On an error says from which on nothing was written.
+    fn write_staged(&mut self, staged: &mut [Staged], now_ms: i64) -> Result<(), (usize, StorageError)> {
+        let headers: Vec<BatchHeader> = staged.iter().map(|batch| batch.header).collect();
+        let mut first = 0;
+        while first < staged.len() {
+            let failed = |error| (first, error);
+            self.roll_if_due(&headers[first], now_ms).map_err(failed)?;
+            let count = self.run_len(&headers[first..]);
+            let run = &staged[first..first + count];
+            let chunks = run.iter().flat_map(|batch| [IoSlice::new(&batch.stamp), IoSlice::new(&batch.records)]);
+            let bytes = run.iter().map(|batch| batch.header.size_in_bytes() as u64).sum();
+            let run =
+                Run { headers: &mut headers[first..first + count].iter().copied(), chunks: chunks.collect(), bytes };
+            self.write_run(run, now_ms).map_err(failed)?;
+            first += count;
+        }
+        Ok(())
+    }
+
+    /// How many of the batches fit into the last segment; at least the first.
+    fn run_len(&self, headers: &[BatchHeader]) -> usize {
+        let segment_bytes = u64::from(self.config.segment_bytes);
+        let base_offset = self.segments.last().map_or(self.log_end, |segment| segment.base_offset);
+        let mut size = self.segments.last().map_or(0, |segment| segment.size_bytes);
+        let mut count = 0;
+        for header in headers {
+            size += header.size_in_bytes() as u64;
+            if count > 0 && (size > segment_bytes || !fits_relative(base_offset, header)) {
+                break;
+            }
+            count += 1;
+        }
+        count
+    }
+
+    /// The headers of the whole batches in `records`, each judged against what precedes it.
+    fn check_replicated(&self, records: &Bytes) -> Result<Vec<BatchHeader>, AppendError> {
+        let mut headers = Vec::new();
+        let (mut end, mut epoch) = (self.log_end, self.epochs.latest());
+        for cut in batches(records.clone()) {
+            let (header, batch) = match cut {
+                Err(BatchError::Incomplete { .. }) if !headers.is_empty() => break,
+                cut => cut.map_err(InvalidBatch::from)?,
+            };
+            validate::replicated_batch(&header, &batch)?;
+            if header.base_offset != end {
+                return Err(AppendError::OutOfOrder { base_offset: header.base_offset, log_end: end });
+            }
+            if header.partition_leader_epoch < epoch {
+                return Err(AppendError::StaleEpoch { epoch: header.partition_leader_epoch, latest: epoch });
+            }
+            (end, epoch) = (header.next_offset(), header.partition_leader_epoch);
+            headers.push(header);
+        }
+        Ok(headers)
+    }
+
+    /// Writes batches to the end of the last segment, for which there is room, and takes note of them.
+    fn write_run(&mut self, run: Run<'_>, now_ms: i64) -> Result<(), StorageError> {
+        self.ensure_segment(now_ms)?;
+        let segment = self.segments.last_mut().expect("there is one now");
+        let active = self.active.as_mut().expect("it is loaded");
+        let file = segment.file(&self.context, &self.dir)?;
+        let start = segment.size_bytes;
+        // With write.caching nobody waits for a sync, so there is nothing to gain from blocks that exist already.
+        let preallocate = (!self.config.write_caching).then_some(u64::from(self.config.segment_bytes));
+        let written = active.write(&self.context, &file, start, run.bytes, run.chunks, preallocate)?;
+        if let Err(error) = written {
+            let path = segment.path(&self.dir, crate::names::LOG);
+            let failure = self.context.changed::<()>("write", &path, Err(error)).expect_err("it is an error");
+            self.cut_failed_write(&failure)?;
+            return Err(failure);
+        }
+        let mut position = start;
+        for header in run.headers {
+            active.on_batch(&header, position, self.config.index_interval_bytes);
+            if header.partition_leader_epoch > self.epochs.latest() {
+                self.epochs.assign(header.partition_leader_epoch, header.base_offset);
+            }
+            position += header.size_in_bytes() as u64;
+            self.log_end = header.next_offset();
+        }
+        segment.size_bytes = position;
+        self.is_changed = true;
+        segment.slot.pin(!self.config.write_caching);
+        if active.index.has_block() {
+            self.write_index_block();
+        }
+        Ok(())
+    }
+
+    /// After a write that found the disk full: what it left behind must never be taken for batches, not even after a
+    /// crash, so the cut is synced.
+    fn cut_failed_write(&mut self, failure: &StorageError) -> Result<(), StorageError> {
+        if !matches!(failure, StorageError::DiskFull { .. }) {
+            return Ok(());
+        }
+        let segment = self.segments.last().expect("it was written to");
+        let active = self.active.as_mut().expect("it was written to");
+        let file = segment.file(&self.context, &self.dir)?;
+        let path = segment.path(&self.dir, crate::names::LOG);
+        self.context.changed("cut", &path, file.set_len(segment.size_bytes))?;
+        active.file_bytes = segment.size_bytes;
+        self.context.synced(&path, file.sync_data())
+    }
+
+    /// Indexes may lag behind: recovery rebuilds them, and closing tries again.
+    fn write_index_block(&mut self) {
+        let segment = self.segments.last().expect("it was written to");
+        let active = self.active.as_mut().expect("it was written to");
+        if let Err(error) = active.write_index(&self.context, &self.dir, segment) {
+            tracing::warn!(log = %self.dir.display(), "index entries stay in memory: {error}");
+        }
+    }
+}
+
+enum StageOutcome {
+    Duplicate(Appended),
+    New(Appended, Box<Staged>),
+}
+
+/// Index entries hold offsets relative to the segment's base in 31 bits.
+pub(super) fn fits_relative(base_offset: Offset, header: &BatchHeader) -> bool {
+    header.last_offset() - base_offset <= i64::from(i32::MAX)
+}

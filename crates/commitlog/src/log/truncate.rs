@@ -1,0 +1,159 @@
+//! Cutting the log back: a follower drops what its leader does not have (KIP-101, KIP-279).
+//!
+//! The order is what matters: the lowered mark is on disk before any batch goes, and the cut is on disk before
+//! anything is appended in its place. Otherwise a crash could show old batches behind new ones.
+
+use std::sync::Arc;
+
+use tidelog_wire::types::Offset;
+
+use super::Log;
+use crate::error::{ReadError, StorageError};
+use crate::marks::Mark;
+use crate::names;
+
+impl Log {
+    /// Drops everything at and above `offset` (a batch that straddles it goes as a whole). The lowered durable mark is
+    /// on disk first, the cut itself before this returns. An offset at or above the log end changes nothing, but
+    /// drops damaged bytes above the log end.
+    pub fn truncate_to(&mut self, offset: Offset) -> Result<(), StorageError> {
+        self.context.check()?;
+        if offset < self.log_start {
+            return self.truncate_fully_and_start_at(offset);
+        }
+        if offset >= self.log_end && self.damage.is_none() {
+            return Ok(());
+        }
+        let offset = offset.min(self.log_end);
+        let (position, end) = match self.find_batch(offset) {
+            Ok(Some((position, header))) => (Some(position), header.base_offset),
+            Ok(None) => (None, offset),
+            Err(ReadError::Storage(error)) => return Err(error),
+            Err(ReadError::OutOfRange { .. }) => unreachable!("the offset lies in the log"),
+        };
+        // The batch that holds the log start may begin below it.
+        if end < self.log_start {
+            return self.truncate_fully_and_start_at(offset);
+        }
+        self.lower_mark(Mark { durable_end: self.mark.durable_end.min(end), ..self.mark })?;
+        self.remove_above(end)?;
+        self.log_end = end;
+        self.cut_last_segment(position)?;
+        self.forget_above(end)?;
+        self.check_order();
+        Ok(())
+    }
+
+    /// Drops everything and restarts empty at `offset`.
+    pub fn truncate_fully_and_start_at(&mut self, offset: Offset) -> Result<(), StorageError> {
+        self.context.check()?;
+        self.lower_mark(Mark { durable_end: offset, log_start: offset, ..Mark::default() })?;
+        self.remove_above(Offset(0))?;
+        self.remove_file_named(names::EPOCHS)?;
+        self.epochs.clear();
+        self.producers.clear();
+        (self.log_start, self.log_end) = (offset, offset);
+        self.flush.flushed_end = offset;
+        if self.has_dir {
+            self.context.sync_dir(&self.dir)?;
+        }
+        self.check_order();
+        Ok(())
+    }
+
+    fn lower_mark(&mut self, mark: Mark) -> Result<(), StorageError> {
+        self.flush.generation += 1;
+        self.cursors = Arc::default();
+        self.is_changed = true;
+        if mark != self.mark {
+            self.marks.set_durably(&self.context, self.mark_key(), mark)?;
+            self.mark = mark;
+        }
+        Ok(())
+    }
+
+    /// Removes the files of all segments that begin at or above `offset`, those a damaged log does not count too.
+    fn remove_above(&mut self, offset: Offset) -> Result<(), StorageError> {
+        self.active = None;
+        self.segments.retain(|segment| segment.base_offset < offset);
+        if !self.has_dir {
+            return Ok(());
+        }
+        for entry in self.context.list(&self.dir)? {
+            let Some((base, extension)) = names::parse_segment_file(&entry.name) else {
+                continue;
+            };
+            let is_snapshot = extension == names::SNAPSHOT;
+            // A snapshot at the new end still holds, unless everything goes.
+            if base > offset || base == offset && !is_snapshot || offset.0 == 0 {
+                self.context.remove_file(&self.dir.join(&entry.name))?;
+                self.flush.dir_changed = true;
+            }
+        }
+        Ok(())
+    }
+
+    /// Cuts the last segment's file to `position`, or to its batches. Its indexes are cut when it is taken up again.
+    fn cut_last_segment(&mut self, position: Option<u64>) -> Result<(), StorageError> {
+        let Some(segment) = self.segments.last_mut() else {
+            return Ok(());
+        };
+        // Position 0 is that of a segment that went as a whole.
+        if let Some(position) = position.filter(|position| *position > 0) {
+            segment.size_bytes = position;
+        }
+        segment.max_timestamp = None;
+        let file = segment.file(&self.context, &self.dir)?;
+        let path = segment.path(&self.dir, names::LOG);
+        self.context.changed("cut", &path, file.set_len(segment.size_bytes))?;
+        self.context.synced(&path, file.sync_data())?;
+        segment.slot.pin(false);
+        Ok(())
+    }
+
+    /// Brings everything that describes the log in line with its new end.
+    fn forget_above(&mut self, end: Offset) -> Result<(), StorageError> {
+        self.flush.flushed_end = self.flush.flushed_end.min(end);
+        self.flush.epochs_due = true;
+        self.epochs.truncate_from_end(end);
+        self.damage = None;
+        if let Some(last) = self.segments.len().checked_sub(1) {
+            // The index files still describe what was cut.
+            let active = self.rebuild_index(last, 0)?;
+            self.active = Some(Box::new(active));
+        }
+        if self.producers.reaches(end) {
+            self.rebuild_producers(end)?;
+        }
+        if self.has_dir {
+            self.context.sync_dir(&self.dir)?;
+            self.flush.dir_changed = false;
+        }
+        Ok(())
+    }
+
+    fn remove_file_named(&mut self, name: &str) -> Result<(), StorageError> {
+        match self.has_dir {
+            true => self.context.remove_file(&self.dir.join(name)),
+            false => Ok(()),
+        }
+    }
+
+    /// The producers as they were when the log ended at `end`: the latest snapshot below, then the batches.
+    pub(super) fn rebuild_producers(&mut self, end: Offset) -> Result<(), StorageError> {
+        let (snapshot, from) = self.latest_snapshot(end)?;
+        self.producers = snapshot;
+        let mut producers = std::mem::take(&mut self.producers);
+        for index in 0..self.segments.len() {
+            if self.segment_end(index) > from {
+                self.for_each_header(index, |header| {
+                    if header.base_offset >= from && header.next_offset() <= end {
+                        producers.update(header);
+                    }
+                })?;
+            }
+        }
+        self.producers = producers;
+        Ok(())
+    }
+}

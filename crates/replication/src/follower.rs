@@ -91,7 +91,7 @@ impl Follower {
                 FetchVerdict::Done
             }
             FetchResponse::Diverging(end) => {
-                let to = truncation_offset(end, history, local.log.end);
+                let to = truncation_offset(end, history, local);
                 self.truncate(to, local, out);
                 FetchVerdict::Done
             }
@@ -148,15 +148,15 @@ impl Follower {
 }
 
 /// Truncation is by epoch, never to the high watermark (KIP-101): keep what both logs have of the newest epoch that both
-/// know. If we do not know the leader's epoch, cut to the end of the next older one of ours and ask again (KIP-279).
-fn truncation_offset(leader: EpochEnd, history: &impl EpochHistory, log_end: Offset) -> Offset {
-    match history.end_offset_for_epoch(leader.leader_epoch) {
-        Some(own) if own.leader_epoch == leader.leader_epoch => {
-            own.end_offset.min(leader.end_offset).min(log_end)
-        }
-        Some(own) => own.end_offset.min(log_end),
-        None => leader.end_offset.min(log_end),
-    }
+/// know. If we do not know the leader's epoch, cut to the end of the next older one of ours and ask again (KIP-279); if
+/// we have none so old, nothing of ours is the leader's.
+fn truncation_offset(leader: EpochEnd, history: &impl EpochHistory, local: &Local) -> Offset {
+    let to = match history.end_offset_for_epoch(leader.leader_epoch) {
+        Some(own) if own.leader_epoch == leader.leader_epoch => own.end_offset.min(leader.end_offset),
+        Some(own) => own.end_offset,
+        None => leader.end_offset.min(local.log.start),
+    };
+    to.min(local.log.end)
 }
 
 /// Dropping the log is right only if it ends below the leader's start, or holds nothing.

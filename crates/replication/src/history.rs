@@ -15,7 +15,6 @@ pub trait EpochHistory {
     fn latest_epoch(&self) -> LeaderEpoch;
 
     /// The greatest known epoch that is `<= epoch`, and where it ends: the start of the next epoch, or the log end for
-    /// the newest. For an epoch older than all known ones: that epoch itself with the start of the oldest known
-    /// (KIP-101, KIP-279). `None` only if the history is empty or `epoch` is [`LeaderEpoch::NONE`].
+    /// the newest (KIP-101, KIP-279). `None` if all known epochs are newer, or there are none.
     fn end_offset_for_epoch(&self, epoch: LeaderEpoch) -> Option<EpochEnd>;
 }

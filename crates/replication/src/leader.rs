@@ -6,7 +6,7 @@ mod membership;
 use crate::assignment::Assignment;
 use crate::effect::{AckError, Effect};
 use crate::fetch::{ConsumerView, FetchAnswer, FetchError, FollowerFetch};
-use crate::history::EpochHistory;
+use crate::history::{EpochEnd, EpochHistory};
 use crate::isr::Isr;
 use crate::local::Local;
 use crate::partition::{Acks, PeerContact, ProduceError};
@@ -147,7 +147,7 @@ impl Leader {
 
     /// Who must have a record on disk before it is committed: whoever the controller may elect, now or once the
     /// pending change is through.
-    fn binds(&self, replica: BrokerId) -> bool {
+    pub fn binds(&self, replica: BrokerId) -> bool {
         self.isr.maximal_contains(replica) || self.elr.contains(&replica)
     }
 
@@ -270,9 +270,9 @@ impl Leader {
             return Err(out_of_range);
         }
         if fetch.last_fetched_epoch != LeaderEpoch::NONE {
-            let end = history
-                .end_offset_for_epoch(fetch.last_fetched_epoch)
-                .ok_or(out_of_range)?;
+            // Whatever is older than all we know of ends where our log starts.
+            let oldest = EpochEnd { leader_epoch: fetch.last_fetched_epoch, end_offset: local.log.start };
+            let end = history.end_offset_for_epoch(fetch.last_fetched_epoch).unwrap_or(oldest);
             if end.leader_epoch < fetch.last_fetched_epoch || end.end_offset < fetch.fetch_offset {
                 return Err(FetchAnswer::Diverging(end));
             }

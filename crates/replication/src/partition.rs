@@ -489,6 +489,14 @@ impl Partition {
         }
     }
 
+    /// Leaders only: must this replica have a record on disk before it is committed? (Maximal ISR and eligible leaders.)
+    pub fn commit_waits_for(&self, replica: BrokerId) -> bool {
+        match &self.role {
+            Role::Leader(leader) => leader.binds(replica),
+            Role::Idle | Role::Follower(_) => false,
+        }
+    }
+
     /// The committed ISR as the leader knows it; empty on a follower.
     pub fn isr(&self) -> &[BrokerId] {
         match &self.role {

@@ -1,0 +1,177 @@
+//! What goes wrong, and how it ends.
+
+use rand::Rng;
+
+use crate::world::{CONTROLLER, Event, NodeEvent, World};
+
+impl World {
+    pub(crate) fn fault(&mut self) {
+        let Some(every_ms) = self.options.fault_every_ms else { return };
+        if self.now_ms > self.options.faults_until_ms {
+            return;
+        }
+        let pause_ms = self.rng.random_range(1..=2 * every_ms);
+        self.at(pause_ms, Event::Fault);
+        let id = self.rng.random_range(1..=self.nodes.len() as i32);
+        match self.rng.random_range(0..100) {
+            0..20 => self.crash_and_restart(id, false),
+            20..35 => self.crash_and_restart(id, true),
+            35..38 => self.crash_all(true),
+            38..41 => self.crash_all(false),
+            41..50 => self.pause(id),
+            50..65 => self.cut_one_way(id),
+            65..72 => self.isolate(id),
+            72..80 => self.begin_shutdown(id),
+            80..86 => self.change_min_isr(),
+            86..94 => self.delete_records(id),
+            _ => self.lose_disk(id),
+        }
+    }
+
+    fn restart_later(&mut self, id: i32) {
+        // Faster than anybody notices, or slower than the session's timeout.
+        let delay_ms = if self.rng.random_bool(0.4) { self.rng.random_range(1..20) } else { self.rng.random_range(50..3000) };
+        let incarnation = self.node(id).incarnation;
+        self.at(delay_ms, Event::Start { id, incarnation });
+    }
+
+    fn crash_and_restart(&mut self, id: i32, power_cut: bool) {
+        if self.node(id).is_up {
+            self.crash(id, power_cut);
+            self.restart_later(id);
+        }
+    }
+
+    /// kill -9 leaves the page cache to the disk; a power cut does not.
+    pub fn crash(&mut self, id: i32, power_cut: bool) {
+        let broker_epoch = self.node(id).broker_epoch;
+        let node = &mut self.nodes[id as usize - 1];
+        if power_cut {
+            node.log.lose_unsynced(&mut self.rng);
+        }
+        node.stop();
+        if node.write_caching {
+            node.report_unclean = true;
+            node.may_lack_records = true;
+        }
+        if self.rng.random_bool(0.5) {
+            self.at(200, Event::StreamEnded { id, broker_epoch });
+        }
+    }
+
+    fn crash_all(&mut self, power_cut: bool) {
+        for id in 1..=self.nodes.len() as i32 {
+            self.crash_and_restart(id, power_cut);
+        }
+    }
+
+    fn pause(&mut self, id: i32) {
+        let until_ms = self.now_ms + self.rng.random_range(50..4000);
+        self.node(id).paused_until_ms = until_ms;
+    }
+
+    fn cut(&mut self, from: i32, to: i32, for_ms: i64) {
+        self.cut.insert((from, to));
+        self.at(for_ms, Event::HealLink { from, to });
+    }
+
+    fn cut_one_way(&mut self, from: i32) {
+        let to = self.rng.random_range(CONTROLLER..=self.nodes.len() as i32);
+        let for_ms = self.rng.random_range(50..5000);
+        let (from, to) = if self.rng.random_bool(0.5) { (from, to) } else { (to, from) };
+        self.cut(from, to, for_ms);
+    }
+
+    fn isolate(&mut self, id: i32) {
+        let for_ms = self.rng.random_range(50..5000);
+        let with_controller = self.rng.random_bool(0.7);
+        for peer in CONTROLLER..=self.nodes.len() as i32 {
+            if peer != id && (peer != CONTROLLER || with_controller) {
+                self.cut(id, peer, for_ms);
+                self.cut(peer, id, for_ms);
+            }
+        }
+    }
+
+    fn begin_shutdown(&mut self, id: i32) {
+        let node = self.node(id);
+        if node.partition.is_some() && !node.stopping {
+            node.stopping = true;
+            self.node_at(id, 1, NodeEvent::StopCleanly);
+        }
+    }
+
+    /// Asked again until the controller lets it go; then a little later it stops, everything on disk.
+    pub(crate) fn stop_cleanly(&mut self, id: i32) {
+        let broker_epoch = self.node(id).broker_epoch;
+        let reachable = !self.cut.contains(&(id, CONTROLLER));
+        let leads = self.node(id).partition.as_ref().is_some_and(|partition| partition.is_leader());
+        if !reachable || !self.controller.shut_down(id, broker_epoch) || leads {
+            self.node_at(id, 100, NodeEvent::StopCleanly);
+            return;
+        }
+        let node = self.node(id);
+        let end = node.log.end();
+        node.log.flush_to(end);
+        node.stop();
+        self.at(5, Event::StreamEnded { id, broker_epoch });
+        self.restart_later(id);
+    }
+
+    fn change_min_isr(&mut self) {
+        let min_isr = self.rng.random_range(1..=self.nodes.len());
+        self.lowest_min_isr = self.lowest_min_isr.min(min_isr);
+        self.controller.set_min_isr(min_isr);
+    }
+
+    fn delete_records(&mut self, id: i32) {
+        let node = self.node(id);
+        if node.paused_until_ms > 0 {
+            return;
+        }
+        let (start, high_watermark) = (node.log.start(), node.high_watermark);
+        let leads = node.partition.as_ref().is_some_and(|partition| partition.check_leader(None).is_ok());
+        if leads && start < high_watermark {
+            let to = self.rng.random_range(start + 1..=high_watermark);
+            self.advance_log_start(id, to);
+        }
+    }
+
+    /// A disk replaced while nobody looked. Never the last copy: that much a quorum of one cannot promise.
+    fn lose_disk(&mut self, id: i32) {
+        let image = self.controller.image().clone();
+        let is_whole = |other: &&i32| {
+            let node = &self.nodes[**other as usize - 1];
+            **other != id && !node.may_lack_records && !image.brokers.get(*other).is_some_and(|broker| broker.unclean)
+        };
+        let others = image.isr.iter().chain(&image.elr).filter(is_whole).count();
+        if others == 0 || !self.node(id).is_up || self.node(id).write_caching {
+            return;
+        }
+        self.wipes += 1;
+        self.crash(id, true);
+        let node = self.node(id);
+        node.log.restart_at(0);
+        node.checkpoint = 0;
+        node.report_unclean = true;
+        node.may_lack_records = true;
+        self.restart_later(id);
+    }
+
+    /// Ends all faults: what is down comes up, what is paused or cut off comes back.
+    pub fn heal(&mut self) {
+        self.cut.clear();
+        self.options.fault_every_ms = None;
+        self.options.lost_per_mille = 0;
+        self.options.duplicated_per_mille = 0;
+        for id in 1..=self.nodes.len() as i32 {
+            let now_ms = self.now_ms;
+            let node = self.node(id);
+            node.paused_until_ms = now_ms;
+            if !node.is_up {
+                let incarnation = node.incarnation;
+                self.at(1, Event::Start { id, incarnation });
+            }
+        }
+    }
+}

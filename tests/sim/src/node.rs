@@ -1,0 +1,126 @@
+//! One simulated broker: a log that survives it, and everything of an incarnation that does not.
+
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use tidelog_replication::{Durability, FollowerFetch, Partition, PeerContact, Settings};
+use tidelog_wire::types::BrokerId;
+
+use crate::controller::{Image, SESSION_TIMEOUT_MS};
+use crate::log::Log;
+
+#[derive(Debug)]
+pub struct Node {
+    pub id: i32,
+    pub log: Log,
+    pub write_caching: bool,
+    pub replica_lag_time_max_ms: i64,
+    /// Its log lost records it once had, and it has not caught up since.
+    pub may_lack_records: bool,
+    /// Reported unclean with the next registration.
+    pub report_unclean: bool,
+    /// High watermark as last checkpointed.
+    pub checkpoint: i64,
+    /// High watermark before the event under way.
+    pub high_watermark: i64,
+    /// Counts its starts. Events of an earlier incarnation are dropped.
+    pub incarnation: u64,
+    pub is_up: bool,
+    pub paused_until_ms: i64,
+    pub stopping: bool,
+    pub broker_epoch: i64,
+    /// `None` while it is down or not registered.
+    pub partition: Option<Partition>,
+    pub image: Option<Rc<Image>>,
+    pub parked_acks: VecDeque<ParkedAck>,
+    pub parked_fetches: Vec<ParkedFetch>,
+    pub flush_under_way: bool,
+    pub tick_at_ms: Option<i64>,
+    /// Number of the newest fetch sent; answers to older ones are still looked at.
+    pub fetch_number: u64,
+    pub last_contact_ms: i64,
+    pub is_isolated: bool,
+    pub last_heard: LastHeard,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct ParkedAck {
+    pub end: i64,
+    pub offset: i64,
+    pub value: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct ParkedFetch {
+    pub fetch: FollowerFetch,
+    pub number: u64,
+    pub until_ms: i64,
+}
+
+/// When each peer was last heard, by node id - 1.
+#[derive(Clone, Debug, Default)]
+pub struct LastHeard(pub Vec<i64>);
+
+impl PeerContact for LastHeard {
+    fn last_heard_ms(&self, broker: BrokerId) -> i64 {
+        self.0[broker.get() as usize - 1]
+    }
+}
+
+impl Node {
+    pub fn new(id: i32, nodes: usize, write_caching: bool, replica_lag_time_max_ms: i64) -> Self {
+        Self {
+            id,
+            log: Log::default(),
+            write_caching,
+            replica_lag_time_max_ms,
+            may_lack_records: false,
+            report_unclean: false,
+            checkpoint: 0,
+            high_watermark: 0,
+            incarnation: 0,
+            is_up: false,
+            paused_until_ms: 0,
+            stopping: false,
+            broker_epoch: -1,
+            partition: None,
+            image: None,
+            parked_acks: VecDeque::new(),
+            parked_fetches: Vec::new(),
+            flush_under_way: false,
+            tick_at_ms: None,
+            fetch_number: 0,
+            last_contact_ms: 0,
+            is_isolated: false,
+            last_heard: LastHeard(vec![i64::MIN; nodes]),
+        }
+    }
+
+    pub fn settings(&self) -> Settings {
+        Settings {
+            durability: if self.write_caching { Durability::PageCache } else { Durability::Flushed },
+            replica_lag_time_max_ms: self.replica_lag_time_max_ms,
+            session_timeout_ms: SESSION_TIMEOUT_MS,
+        }
+    }
+
+    /// The process is gone; what it held in memory with it. Producers see their connections die: outcome unknown.
+    pub fn stop(&mut self) {
+        let log = std::mem::take(&mut self.log);
+        let incarnation = self.incarnation + 1;
+        let last_heard = LastHeard(vec![i64::MIN; self.last_heard.0.len()]);
+        *self = Self {
+            log,
+            incarnation,
+            last_heard,
+            may_lack_records: self.may_lack_records,
+            report_unclean: self.report_unclean,
+            checkpoint: self.checkpoint,
+            ..Self::new(self.id, 0, self.write_caching, self.replica_lag_time_max_ms)
+        };
+    }
+
+    pub fn image_version(&self) -> u64 {
+        self.image.as_ref().map_or(0, |image| image.version)
+    }
+}

@@ -1,0 +1,65 @@
+//! One whole run: faults, then peace, then what must be true in the end.
+
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+
+use crate::world::{Options, World};
+
+/// In peace, after this long the partition is whole again and everybody has been answered.
+const RECOVERY_MS: i64 = 15_000;
+const QUIET_MS: i64 = 10_000;
+
+/// What a run was about; mainly to see that runs are about something.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Outcome {
+    pub steps: u64,
+    pub acked: usize,
+    pub leader_epochs: i32,
+    pub recoveries: usize,
+}
+
+/// Panics with a sentence when an invariant is broken.
+pub fn run(seed: u64) -> Outcome {
+    let options = Options::random(&mut StdRng::seed_from_u64(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15)));
+    let faults_until_ms = options.faults_until_ms;
+    let mut world = World::new(options, seed);
+    world.run_until(faults_until_ms);
+    world.heal();
+    let acked_before = world.checker.acked.len();
+    world.run_until(faults_until_ms + RECOVERY_MS);
+    let acked_after = world.checker.acked.len();
+    world.producing = false;
+    world.run_until(faults_until_ms + RECOVERY_MS + QUIET_MS);
+    check_recovered(&world);
+    assert!(world.checker.lossy || acked_after > acked_before, "liveness: nothing was acknowledged any more");
+    Outcome {
+        steps: world.steps,
+        acked: acked_after,
+        leader_epochs: world.controller.image().leader_epoch,
+        recoveries: world.controller.recoveries,
+    }
+}
+
+fn check_recovered(world: &World) {
+    let image = world.controller.image();
+    assert!(image.leader > 0, "liveness: no leader: {image:?}");
+    assert_eq!(image.isr.len(), world.nodes.len(), "liveness: not all replicas are in sync: {image:?}");
+    let leader = &world.nodes[image.leader as usize - 1];
+    for node in &world.nodes {
+        let partition = node.partition.as_ref().expect("every node is up and registered");
+        assert_eq!(node.log.end(), leader.log.end(), "liveness: node {} is behind", node.id);
+        assert_eq!(node.log.start(), leader.log.start(), "liveness: node {} kept deleted records", node.id);
+        let range = leader.log.start()..leader.log.end();
+        let same = range.clone().all(|offset| node.log.get(offset) == leader.log.get(offset));
+        assert!(same, "the logs of {} and {} differ", node.id, leader.id);
+        assert!(node.parked_acks.is_empty(), "liveness: node {} never answered a producer", node.id);
+        assert!(partition.is_leader() || partition.next_deadline_ms().is_none(), "an idle follower waits for time");
+    }
+    let partition = leader.partition.as_ref().expect("the leader is registered");
+    assert_eq!(partition.high_watermark().get(), leader.log.end(), "liveness: records stay uncommitted");
+    assert_eq!(partition.next_deadline_ms(), None, "an idle leader waits for time");
+    for &(offset, value) in world.checker.acked.iter().filter(|_| !world.checker.lossy) {
+        let kept = leader.log.get(offset).is_none_or(|record| record.value == value);
+        assert!(kept, "acknowledged at {offset}, but something else is there");
+    }
+}

@@ -84,3 +84,38 @@ impl fmt::Display for ApiKey {
         f.pad(self.name())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_kafkas() {
+        assert_eq!(ApiKey::try_from(0), Ok(ApiKey::Produce));
+        assert_eq!(ApiKey::try_from(92), Ok(ApiKey::DeleteShareGroupOffsets));
+        for key in [-1, 4, 5, 6, 7, 52, 53, 54, 56, 58, 59, 62, 63, 67, 70, 73, 82, 93, i16::MAX] {
+            assert_eq!(ApiKey::try_from(key), Err(DecodeError::UnknownApiKey(key)), "not for clients");
+        }
+        for key in ApiKey::ALL {
+            assert_eq!(ApiKey::try_from(key.code()), Ok(*key));
+        }
+        assert!(ApiKey::ALL.is_sorted());
+    }
+
+    #[test]
+    fn headers_become_flexible_with_their_message() {
+        let table = [
+            (ApiKey::Produce, 8, 1, 0),
+            (ApiKey::Produce, 9, 2, 1),
+            (ApiKey::OffsetDelete, 0, 1, 0),
+            (ApiKey::DescribeCluster, 0, 2, 1),
+            (ApiKey::ApiVersions, 2, 1, 0),
+            (ApiKey::ApiVersions, 3, 2, 0),
+            (ApiKey::ApiVersions, 99, 2, 0),
+        ];
+        for (key, version, request, response) in table {
+            assert_eq!(key.request_header_version(version), request, "{key} {version}");
+            assert_eq!(key.response_header_version(version), response, "{key} {version}");
+        }
+    }
+}

@@ -1,3 +1,5 @@
+//! Where the generated Rust is put together.
+
 /// Lines of Rust, indented.
 #[derive(Default)]
 pub struct Code {

@@ -1,3 +1,5 @@
+//! Structs, with the versions of their fields as documentation, and their defaults.
+
 use super::code::Code;
 use super::names;
 use crate::schema::{Field, Message, Struct};

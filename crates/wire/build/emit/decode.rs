@@ -1,3 +1,6 @@
+//! `Message::decode`: starts from the defaults and reads the fields that the version has. Every array is given
+//! the least size of its elements, by which the reader judges a claimed count.
+
 use super::code::Code;
 use super::names;
 use crate::schema::{Field, Message, Struct, Type, Versions};

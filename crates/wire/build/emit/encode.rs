@@ -1,3 +1,6 @@
+//! `Message::encode`: a field is written in the versions that have it; in the others its value is either
+//! ignorable or an error. Tagged fields come last, and only if they are not the default.
+
 use super::code::Code;
 use super::names;
 use crate::schema::{Field, Message, Struct, Type};

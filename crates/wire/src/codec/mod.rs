@@ -4,6 +4,8 @@
 //! fields and versions.
 
 mod reader;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 use std::ops::RangeInclusive;

@@ -1,3 +1,5 @@
+//! Building of one batch, record by record: a producer's, or a broker's own (markers, coordinator records).
+
 use bytes::Bytes;
 
 use super::RecordHeader;

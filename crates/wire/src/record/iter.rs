@@ -1,3 +1,6 @@
+//! Reading of one batch's records. The bytes come from a client: every length is checked, the memory for
+//! decompressed records is capped, and records must agree with their batch's header.
+
 use bytes::Bytes;
 
 use super::{Record, RecordHeader};

@@ -1,3 +1,5 @@
+//! The flags of a batch. Bits that Kafka has not given a meaning are kept as they are.
+
 use crate::compression::{Compression, UnknownCompression};
 
 const COMPRESSION_MASK: i16 = 0b111;

@@ -1,3 +1,5 @@
+//! The header of a batch, parsed and checked; nothing here looks at records.
+
 use super::{Attributes, BatchError, CRC_START, HEADER_SIZE, LOG_OVERHEAD, MAGIC, crc32c};
 use crate::types::{LeaderEpoch, Offset, ProducerEpoch, ProducerId};
 

@@ -1,3 +1,5 @@
+//! Cutting a range of a log into batches.
+
 use bytes::Bytes;
 
 use super::{BatchError, BatchHeader};

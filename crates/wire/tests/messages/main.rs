@@ -14,6 +14,7 @@ mod round_trip;
 #[allow(dead_code)]
 #[path = "../../build/schema.rs"]
 mod schema;
+mod versions;
 
 use std::path::Path;
 

@@ -1,3 +1,5 @@
+//! Randomness that repeats itself.
+
 /// SplitMix64: the same seed gives the same case everywhere.
 pub struct Random(u64);
 

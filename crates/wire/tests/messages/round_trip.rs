@@ -1,3 +1,5 @@
+//! The generated code against the schemas.
+
 use bytes::Bytes;
 
 use crate::bytes_of::{Style, bytes_of};

@@ -203,3 +203,13 @@ fn a_stalled_broker_hands_over_but_keeps_min_isr() {
     cluster.ask(Request::DemoteBroker(broker));
     assert_eq!(cluster.shown(), "leader 3 isr 2,3 elr ", "without 2 nobody could acknowledge");
 }
+
+#[test]
+fn a_damaged_only_replica_leads_on_in_a_new_epoch() {
+    let mut cluster = Cluster::with_topic(1);
+    let report = ReplicaReport { partition: cluster.id_partition(TOPIC, 0), unclean: true, position: at(0, 3) };
+    let broker = cluster.identity(1);
+    cluster.ask(Request::ReportUnclean { broker, replicas: vec![report] });
+    assert_eq!(cluster.shown(), "leader 1 isr 1 elr  recovering");
+    assert_eq!(cluster.partition().leader_epoch, LeaderEpoch(1));
+}

@@ -85,7 +85,7 @@ impl<'a> Resolver<'a> {
         let definition = broker_config(name)?;
         match self.links_of(definition).into_iter().next() {
             Some(link) => Some(link.converted()),
-            None => definition.default.map(Cow::Borrowed),
+            None => default_of(definition),
         }
     }
 
@@ -127,6 +127,18 @@ impl<'a> Resolver<'a> {
         }
         links
     }
+}
+
+/// A default may stand in another unit (`log.retention.hours`).
+fn default_of(definition: &'static ConfigDefinition) -> Option<Cow<'static, str>> {
+    let own = definition.default.map(Cow::Borrowed);
+    own.or_else(|| {
+        definition.synonyms.iter().find_map(|synonym| {
+            let value = broker_config(synonym.name)?.default?;
+            let (name, factor, source) = (synonym.name, synonym.factor, ConfigSource::Default);
+            Some(Link { name, value, factor, source }.converted())
+        })
+    })
 }
 
 struct Link<'a> {

@@ -118,18 +118,22 @@ impl<'a> PartitionUpdate<'a> {
             outcome.last_known_elr.clear();
         }
         let before = self.before;
-        let change = PartitionChange {
-            topic_id: self.id.topic_id,
-            partition: self.id.partition,
-            isr: changed(&before.isr, outcome.isr),
-            elr: changed(&before.elr, outcome.elr),
-            last_known_elr: changed(&before.last_known_elr, outcome.last_known_elr),
-            leader: changed(&before.leader, outcome.leader),
-            leader_recovery: changed(&before.leader_recovery, outcome.leader_recovery),
-            ..PartitionChange::default()
-        };
         let nothing =
             PartitionChange { topic_id: self.id.topic_id, partition: self.id.partition, ..PartitionChange::default() };
+        let mut change = PartitionChange {
+            elr: changed(&before.elr, outcome.elr),
+            last_known_elr: changed(&before.last_known_elr, outcome.last_known_elr),
+            leader_recovery: changed(&before.leader_recovery, outcome.leader_recovery),
+            ..nothing.clone()
+        };
+        if outcome.is_recovery {
+            // The leader's log may have changed under its epoch, so even the same leader begins another.
+            change.leader = Some(outcome.leader);
+            change.isr = Some(outcome.isr);
+        } else {
+            change.leader = changed(&before.leader, outcome.leader);
+            change.isr = changed(&before.isr, outcome.isr);
+        }
         (change != nothing).then_some(change)
     }
 
@@ -139,7 +143,7 @@ impl<'a> PartitionUpdate<'a> {
             let isr = if self.isr.is_empty() { vec![leader] } else { self.isr.clone() };
             let elr = elr.into_iter().filter(|member| !isr.contains(member)).collect();
             let leader_recovery = self.leader_recovery;
-            return Outcome { leader, isr, elr, last_known_elr, leader_recovery };
+            return Outcome { leader, isr, elr, last_known_elr, leader_recovery, is_recovery: false };
         }
         if self.isr.is_empty()
             && let Some(leader) = self.last_known_leader(&elr, &last_known_elr).or_else(|| self.unclean_leader())
@@ -150,10 +154,12 @@ impl<'a> PartitionUpdate<'a> {
                 elr: Vec::new(),
                 last_known_elr: Vec::new(),
                 leader_recovery: LeaderRecovery::Recovering,
+                is_recovery: true,
             };
         }
         let leader_recovery = self.leader_recovery;
-        Outcome { leader: BrokerId::NONE, isr: self.isr.clone(), elr, last_known_elr, leader_recovery }
+        let leader = BrokerId::NONE;
+        Outcome { leader, isr: self.isr.clone(), elr, last_known_elr, leader_recovery, is_recovery: false }
     }
 
     /// Those that were in ISR or ELR and are not in the new ISR: whole ones may still lead, others are remembered.
@@ -232,6 +238,8 @@ struct Outcome {
     elr: Vec<BrokerId>,
     last_known_elr: Vec<BrokerId>,
     leader_recovery: LeaderRecovery,
+    /// The leader was elected without being known to hold everything.
+    is_recovery: bool,
 }
 
 /// Whether the broker is known and has not reported the replica as unclean.

@@ -87,7 +87,7 @@ impl Cluster {
             broker_id: BrokerId(id),
             cluster_id: None,
             incarnation_id: Uuid::from_u128(1000 + self.incarnations),
-            directory_id: Uuid::from_u128(500 + id as u128),
+            directory_id: Uuid::from_u128(500 + u128::from(id.unsigned_abs())),
             endpoints: vec![Endpoint {
                 listener: Str::from("PLAINTEXT"),
                 host: Str::from("localhost"),

@@ -9,6 +9,7 @@ use tokio::sync::{oneshot, watch};
 use crate::forward::Forwarder;
 use crate::quorum::{Quorum, QuorumError};
 use crate::session::{BrokerSession, HealthProbe};
+use crate::shared::Shared;
 
 /// A node's way to the metadata: its local image, and the active controller wherever that is.
 #[derive(Clone)]
@@ -19,6 +20,7 @@ pub struct ControllerHandle {
     pub(crate) tasks: tokio::runtime::Handle,
     pub(crate) stop: tokio::sync::mpsc::Sender<oneshot::Sender<()>>,
     pub(crate) node: Arc<NodeFacts>,
+    pub(crate) shared: Shared,
 }
 
 /// What never changes while the node runs.

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use rand::RngCore;
@@ -104,15 +104,24 @@ impl Identity {
     }
 }
 
-/// The cluster id as far as it is known. Written once, by whoever founds or joins; clones share it.
+/// The cluster id as far as it is known. Learned once, by founding or joining; clones share it.
 #[derive(Clone, Debug)]
 pub(crate) struct ClusterId {
     known: Arc<watch::Sender<Option<Uuid>>>,
+    record: Arc<Mutex<Record>>,
+}
+
+/// Where the id is written down.
+#[derive(Debug)]
+struct Record {
+    identity: Identity,
+    directory: PathBuf,
 }
 
 impl ClusterId {
-    pub(crate) fn new(known: Option<Uuid>) -> Self {
-        Self { known: Arc::new(watch::Sender::new(known)) }
+    pub(crate) fn new(identity: Identity, directory: PathBuf) -> Self {
+        let known = Arc::new(watch::Sender::new(identity.cluster_id));
+        Self { known, record: Arc::new(Mutex::new(Record { identity, directory })) }
     }
 
     pub(crate) fn get(&self) -> Option<Uuid> {
@@ -123,14 +132,21 @@ impl ClusterId {
         self.known.subscribe()
     }
 
-    /// Learns the id. False if another one is known: the two clusters must have nothing to do with each other.
+    /// Learns the id, writing it down before anybody sees it: from then on an empty store beside it means a
+    /// lost one. False if another id is known, or the directory cannot be written.
     pub(crate) fn learn(&self, cluster_id: Uuid) -> bool {
-        self.known.send_if_modified(|known| {
-            let learned = known.is_none();
-            known.get_or_insert(cluster_id);
-            learned
-        });
-        self.get() == Some(cluster_id)
+        if let Some(known) = self.get() {
+            return known == cluster_id;
+        }
+        let mut record = self.record.lock().unwrap_or_else(PoisonError::into_inner);
+        let identity = Identity { cluster_id: Some(cluster_id), ..record.identity.clone() };
+        if let Err(error) = identity.store(&record.directory) {
+            tracing::error!(%error, directory = %record.directory.display(), "cannot write meta.properties");
+            return false;
+        }
+        record.identity = identity;
+        self.known.send_replace(Some(cluster_id));
+        true
     }
 
     /// Empty while unknown.
@@ -164,10 +180,14 @@ mod tests {
     }
 
     #[test]
-    fn a_cluster_id_once_learned_stays() {
-        let cluster_id = ClusterId::new(None);
+    fn a_cluster_id_once_learned_stays_and_is_written_down() {
+        let directory = tempfile::tempdir().unwrap();
+        let identity = Identity::load_or_new(directory.path(), 1).unwrap();
+        let cluster_id = ClusterId::new(identity, directory.path().to_owned());
         assert!(cluster_id.learn(Uuid::from_u128(7)));
         assert!(!cluster_id.learn(Uuid::from_u128(8)));
         assert_eq!(cluster_id.get(), Some(Uuid::from_u128(7)));
+        let stored = Identity::load_or_new(directory.path(), 1).unwrap();
+        assert_eq!(stored.cluster_id, Some(Uuid::from_u128(7)));
     }
 }

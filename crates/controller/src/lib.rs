@@ -7,7 +7,10 @@
 //!
 //! This is the only crate that knows openraft, sled and tonic.
 
+mod active;
 mod codec;
+mod failover;
+mod formation;
 mod forward;
 mod handle;
 mod identity;
@@ -17,7 +20,10 @@ mod node;
 mod options;
 mod quorum;
 mod raft;
+mod recovery;
+mod services;
 mod session;
+mod shared;
 mod store;
 
 pub use handle::{ControllerHandle, ControllerStatus, NodeFacts, SubmitError};

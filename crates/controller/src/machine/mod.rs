@@ -79,6 +79,11 @@ impl Machine {
         Ok((Self { applied, published, image, snapshots }, Published { applied: applied_watch, image: image_watch }))
     }
 
+    /// Index of the last entry in the snapshot the machine started from.
+    pub(crate) fn last_log_index(&self) -> Option<u64> {
+        self.applied.last_log_id.map(|log_id| log_id.index)
+    }
+
     fn apply_entry(&mut self, payload: &EntryPayloadOf, log_id: LogId) -> io::Result<Written> {
         let written = match payload {
             EntryPayload::Blank => Written::NotABatch,

@@ -6,7 +6,6 @@ use std::io;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-use openraft::async_runtime::OneshotSender;
 use openraft::storage::IOFlushed;
 use openraft::type_config::TypeConfigExt;
 

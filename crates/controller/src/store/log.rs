@@ -50,6 +50,11 @@ impl LogStore {
         pointers.vote.is_none() && pointers.last.is_none() && pointers.purged.is_none()
     }
 
+    /// Entries after `index` are gone, so a snapshot that ends there is too old for this log.
+    pub(crate) fn begins_after(&self, index: Option<u64>) -> bool {
+        self.pointers().purged.map(|purged| purged.index) > index
+    }
+
     fn put(&self, name: &[u8], message: &impl Message) -> io::Result<()> {
         self.state.insert(name, message.encode_to_vec())?;
         Ok(())
@@ -204,7 +209,8 @@ impl RaftLogStorage<TypeConfig> for LogStore {
 
     async fn truncate_after(&mut self, last_log_id: Option<LogId>) -> Result<(), io::Error> {
         self.remove_from(last_log_id.map_or(0, |last| last.index + 1))?;
-        self.pointers().last = last_log_id;
+        let mut pointers = self.pointers();
+        pointers.last = pointers.last.min(last_log_id);
         Ok(())
     }
 

@@ -1,0 +1,159 @@
+//! Noticing within milliseconds that the leader's process is gone, and taking over.
+//!
+//! Every voter holds a stream open towards the leader. When a process dies its kernel closes its connections,
+//! so the stream breaks at once, long before an election timeout. The survivor asks once more; if the
+//! leader does not answer, it treats this as a leadership transfer to itself, which voters grant without
+//! waiting for the old leader's lease. The lowest id goes first, the next one 80 ms later, so that they do
+//! not split the vote.
+//!
+//! A leader that stops answering without closing its connections (paused, cut off) is left to the election timer.
+
+use std::time::Duration;
+
+use openraft::async_runtime::watch::WatchReceiver;
+use openraft::raft::TransferLeaderRequest;
+use tidelog_internal_api::raft as proto;
+use tonic::Streaming;
+
+use crate::raft::{Metrics, NodeId, RaftNode, raft_client};
+use crate::shared::{Shared, leader_of};
+
+const OPEN_WAIT_MAX: Duration = Duration::from_millis(200);
+const RETRY: Duration = Duration::from_millis(50);
+/// Between the survivors' attempts.
+const TURN: Duration = Duration::from_millis(80);
+
+/// A leadership, as the watcher saw it.
+#[derive(Clone, PartialEq)]
+struct Leadership {
+    leader: NodeId,
+    node: RaftNode,
+    term: u64,
+}
+
+impl Leadership {
+    /// Of another node, as long as this node is a voter.
+    fn watched(shared: &Shared) -> Option<Self> {
+        let metrics = shared.metrics();
+        let (leader, node) = leader_of(&metrics)?;
+        let worth_it = leader != shared.this && is_voter(&metrics, &shared.this);
+        worth_it.then_some(Self { leader, node, term: metrics.current_term })
+    }
+}
+
+fn is_voter(metrics: &Metrics, id: &NodeId) -> bool {
+    metrics.membership_config.voter_ids().any(|voter| voter == *id)
+}
+
+/// Runs for the node's life.
+pub(crate) async fn run(shared: Shared) {
+    stand_after_restart(&shared).await;
+    let mut metrics = shared.raft.server_metrics();
+    loop {
+        match Leadership::watched(&shared) {
+            Some(leadership) => watch(&shared, leadership).await,
+            None => {
+                if metrics.changed().await.is_err() {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// After a restart of the whole quorum nobody needs to sit out an election timeout. A pre-vote only, so a
+/// leader that exists is not disturbed.
+async fn stand_after_restart(shared: &Shared) {
+    let metrics = shared.metrics();
+    if !is_voter(&metrics, &shared.this) {
+        return;
+    }
+    let voters = metrics.membership_config.voter_ids().count();
+    if voters > 1 {
+        tokio::time::sleep(TURN + TURN * turn_of(&metrics, &shared.this, None)).await;
+    }
+    if shared.metrics().current_leader.is_none() {
+        let _ = shared.raft.trigger().elect(voters > 1).await;
+    }
+}
+
+/// How many voters come before this node, one of them left out.
+fn turn_of(metrics: &Metrics, this: &NodeId, without: Option<&NodeId>) -> u32 {
+    let before = metrics.membership_config.voter_ids().filter(|voter| voter < this && Some(voter) != without);
+    before.count() as u32
+}
+
+/// Returns when the leadership is over in whatever way.
+async fn watch(shared: &Shared, leadership: Leadership) {
+    let Some(stream) = open(shared, &leadership).await else {
+        // Not reachable from the start: no news, the election timer decides.
+        tokio::time::sleep(RETRY).await;
+        return;
+    };
+    let broken = tokio::select! {
+        broken = until_broken(stream) => broken,
+        () = until_over(shared, &leadership) => false,
+    };
+    if !broken {
+        tokio::time::sleep(RETRY).await;
+        return;
+    }
+    if open(shared, &leadership).await.is_some() {
+        return;
+    }
+    tracing::info!(leader = leadership.leader.id, term = leadership.term, "the leader's process is gone");
+    shared.lost_leader.send_replace(Some(leadership.leader));
+    take_over(shared, &leadership).await;
+}
+
+/// A stream on which the leader has confirmed that it leads.
+async fn open(shared: &Shared, leadership: &Leadership) -> Option<Streaming<proto::WatchResponse>> {
+    let peer = shared.peer(&leadership.leader, &leadership.node);
+    let mut client = raft_client(shared.dialer.channel(&peer));
+    let request = proto::WatchRequest {
+        target: Some(shared.cluster_id.target(&leadership.leader)),
+        term: leadership.term,
+    };
+    let opening = async {
+        let mut stream = client.watch(request).await.ok()?.into_inner();
+        let leads = stream.message().await.ok()??.leading;
+        leads.then_some(stream)
+    };
+    tokio::time::timeout(OPEN_WAIT_MAX, opening).await.ok()?
+}
+
+/// True if the stream broke, false if the leader ended it in good order.
+async fn until_broken(mut stream: Streaming<proto::WatchResponse>) -> bool {
+    loop {
+        match stream.message().await {
+            Ok(Some(answer)) if answer.leading => {}
+            Ok(Some(_)) => return false,
+            Ok(None) | Err(_) => return true,
+        }
+    }
+}
+
+async fn until_over(shared: &Shared, leadership: &Leadership) {
+    let mut metrics = shared.raft.server_metrics();
+    while Leadership::watched(shared).as_ref() == Some(leadership) {
+        if metrics.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn take_over(shared: &Shared, leadership: &Leadership) {
+    let metrics = shared.metrics();
+    tokio::time::sleep(TURN * turn_of(&metrics, &shared.this, Some(&leadership.leader))).await;
+    let now = shared.metrics();
+    if now.vote != metrics.vote {
+        return;
+    }
+    let transfer = TransferLeaderRequest::new(now.vote, shared.this, None);
+    match shared.raft.handle_transfer_leader(transfer).await {
+        Ok(Ok(())) => tracing::info!(node = shared.this.id, "standing for election at once"),
+        Ok(Err(refused)) => tracing::debug!(%refused, "not standing for election"),
+        Err(stopped) => tracing::debug!(%stopped, "not standing for election"),
+    }
+    until_over(shared, leadership).await;
+}

@@ -42,14 +42,14 @@ impl Default for SessionOptions {
 /// What was seen of a broker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SessionEvent {
-    /// Its stream, or a new stream of the same incarnation, is open.
+    /// A stream of it is open. The next one may come before the end of the last one is noticed.
     StreamOpened(BrokerIdentity),
     Heartbeat {
         broker: BrokerIdentity,
         /// Age of the oldest operation of a shard or flusher; 0 when none is outstanding.
         stalled_ms: i64,
     },
-    /// Its stream ended without goodbye.
+    /// One of its streams ended without goodbye.
     StreamEnded(BrokerIdentity),
     /// Its listener refused a connection: nobody is there.
     ProbeRefused(BrokerIdentity),
@@ -66,18 +66,10 @@ pub enum SessionVerdict {
     Demote(BrokerIdentity),
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stream {
-    Open,
-    Ended,
-    /// Not seen by this controller yet.
-    Awaited,
-}
-
 #[derive(Clone, Copy, Debug)]
 struct Session {
     broker: BrokerIdentity,
-    stream: Stream,
+    open_streams: u32,
     fence_at_ms: i64,
     stalled: bool,
 }
@@ -104,7 +96,7 @@ impl Sessions {
         let mut sessions = Self::new(options);
         for (broker, connections_died) in unfenced {
             let grace_ms = if connections_died { options.takeover_grace_ms } else { options.session_timeout_ms };
-            sessions.insert(broker, Stream::Awaited, now_ms.saturating_add(grace_ms));
+            sessions.insert(broker, now_ms.saturating_add(grace_ms));
         }
         sessions
     }
@@ -113,20 +105,22 @@ impl Sessions {
     pub fn on_event(&mut self, event: SessionEvent, now_ms: i64) -> Option<SessionVerdict> {
         match event {
             SessionEvent::StreamOpened(broker) => {
-                self.renew(broker, now_ms);
+                self.renew(broker, now_ms)?.open_streams += 1;
                 None
             }
             SessionEvent::Heartbeat { broker, stalled_ms } => self.heartbeat(broker, stalled_ms, now_ms),
             SessionEvent::StreamEnded(broker) => {
                 let grace_ms = self.options.stream_grace_ms;
                 let session = self.session_of(broker)?;
-                session.stream = Stream::Ended;
-                session.fence_at_ms = session.fence_at_ms.min(now_ms.saturating_add(grace_ms));
+                session.open_streams = session.open_streams.saturating_sub(1);
+                if session.open_streams == 0 {
+                    session.fence_at_ms = session.fence_at_ms.min(now_ms.saturating_add(grace_ms));
+                }
                 None
             }
             SessionEvent::ProbeRefused(broker) => {
-                // While the stream is open the broker is there, whatever its listener does.
-                let dead = self.session_of(broker)?.stream != Stream::Open;
+                // While a stream is open the broker is there, whatever its listener does.
+                let dead = self.session_of(broker)?.open_streams == 0;
                 dead.then(|| self.end(broker))
             }
             SessionEvent::Goodbye(broker) => {
@@ -148,14 +142,14 @@ impl Sessions {
         self.sessions.values().map(|session| session.fence_at_ms).min()
     }
 
-    /// Whether the broker's stream is open and it has been heard within the session timeout. A registration of
+    /// Whether a stream of the broker is open and it has been heard within the session timeout. A registration of
     /// another incarnation is refused while it is; a dead process's successor need not wait.
     pub fn is_live(&self, broker_id: BrokerId, now_ms: i64) -> bool {
         let session = self.sessions.get(&broker_id);
-        session.is_some_and(|session| session.stream == Stream::Open && session.fence_at_ms > now_ms)
+        session.is_some_and(|session| session.open_streams > 0 && session.fence_at_ms > now_ms)
     }
 
-    /// Whether a fenced broker may be unfenced: its stream is open and nothing in it is stuck.
+    /// Whether a fenced broker may be unfenced: a stream is open and nothing in it is stuck.
     pub fn is_healthy(&self, broker: BrokerIdentity, now_ms: i64) -> bool {
         let session = self.sessions.get(&broker.broker_id).filter(|session| session.broker == broker);
         session.is_some_and(|session| !session.stalled) && self.is_live(broker.broker_id, now_ms)
@@ -173,6 +167,8 @@ impl Sessions {
             return Some(self.end(broker));
         }
         let session = self.renew(broker, now_ms)?;
+        // It came on some stream, also where the session had ended meanwhile.
+        session.open_streams = session.open_streams.max(1);
         let was_stalled = session.stalled;
         session.stalled = stalled_ms > stall_ms_max;
         (session.stalled && !was_stalled).then_some(SessionVerdict::Demote(broker))
@@ -189,16 +185,15 @@ impl Sessions {
         match known {
             Some(epoch) if epoch > broker.broker_epoch => return None,
             Some(epoch) if epoch == broker.broker_epoch => {}
-            Some(_) | None => self.insert(broker, Stream::Open, fence_at_ms),
+            Some(_) | None => self.insert(broker, fence_at_ms),
         }
         let session = self.session_of(broker)?;
-        session.stream = Stream::Open;
         session.fence_at_ms = fence_at_ms;
         Some(session)
     }
 
-    fn insert(&mut self, broker: BrokerIdentity, stream: Stream, fence_at_ms: i64) {
-        self.sessions.insert(broker.broker_id, Session { broker, stream, fence_at_ms, stalled: false });
+    fn insert(&mut self, broker: BrokerIdentity, fence_at_ms: i64) {
+        self.sessions.insert(broker.broker_id, Session { broker, open_streams: 0, fence_at_ms, stalled: false });
     }
 
     fn end(&mut self, broker: BrokerIdentity) -> SessionVerdict {

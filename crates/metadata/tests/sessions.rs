@@ -40,6 +40,18 @@ fn an_ended_stream_fences_after_a_grace_unless_it_comes_back() {
 }
 
 #[test]
+fn the_end_of_an_old_stream_is_nothing_while_a_newer_one_is_open() {
+    let mut sessions = open(0);
+    sessions.on_event(StreamOpened(A), 100);
+    sessions.on_event(StreamEnded(A), 101);
+    assert!(sessions.is_live(A.broker_id, 101));
+    assert_eq!(sessions.on_event(ProbeRefused(A), 102), None);
+    assert_eq!(sessions.tick(399), []);
+    sessions.on_event(StreamEnded(A), 400);
+    assert_eq!(sessions.tick(600), [Fence(A)]);
+}
+
+#[test]
 fn the_grace_does_not_prolong_a_session() {
     let mut sessions = open(0);
     sessions.on_event(StreamEnded(A), 1450);

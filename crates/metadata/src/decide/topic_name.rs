@@ -1,5 +1,7 @@
 //! What a topic may be called.
 
+use tidelog_wire::Str;
+
 use crate::image::Image;
 
 const LENGTH_MAX: usize = 249;
@@ -37,13 +39,17 @@ fn check_characters(name: &str) -> Result<(), String> {
     Ok(())
 }
 
-fn colliding_topic(image: &Image, name: &str) -> Option<String> {
+fn colliding_topic<'a>(image: &'a Image, name: &str) -> Option<&'a str> {
     if !name.contains(['.', '_']) {
         return None;
     }
-    let normal = name.replace('.', "_");
-    let collides = |other: &str| other != name && other.len() == name.len() && other.replace('.', "_") == normal;
-    image.topics().map(|topic| topic.name.as_str()).find(|other| collides(other)).map(str::to_owned)
+    let as_in_metrics = |byte: u8| if byte == b'.' { b'_' } else { byte };
+    let collides = |other: &[u8]| {
+        other.len() == name.len()
+            && other != name.as_bytes()
+            && other.iter().zip(name.as_bytes()).all(|(a, b)| as_in_metrics(*a) == as_in_metrics(*b))
+    };
+    image.topic_names().find(|other| collides(other.as_bytes())).map(Str::as_str)
 }
 
 #[cfg(test)]

@@ -90,6 +90,10 @@ impl Image {
         self.topic_ids.values().filter_map(|id| self.topics.get(id))
     }
 
+    pub fn topic_names(&self) -> impl Iterator<Item = &Str> {
+        self.topic_ids.keys()
+    }
+
     pub fn topic_count(&self) -> usize {
         self.topics.len()
     }

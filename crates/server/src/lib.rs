@@ -5,8 +5,10 @@ mod commands;
 pub mod config;
 mod exit;
 mod logging;
+mod node;
 mod output;
 mod session;
+mod signals;
 
 use std::process::ExitCode;
 

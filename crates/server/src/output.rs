@@ -74,10 +74,6 @@ impl Table {
         self.rows.push(cells);
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.rows.is_empty()
-    }
-
     pub fn render(&self, is_coloured: bool) -> String {
         let header: Vec<Cell> = self.header.iter().map(|name| Cell::text(*name).styled(Style::Strong)).collect();
         let widths: Vec<usize> = (0..header.len())

@@ -11,6 +11,8 @@ use crate::output::Printer;
 
 pub struct Session {
     pub client: Client,
+    /// As it was given, for a second client.
+    pub bootstrap_server: String,
     pub printer: Printer,
 }
 
@@ -25,7 +27,7 @@ where
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let result = runtime.block_on(async {
         let client = Client::connect(&global.bootstrap_server, ClientOptions::default()).await?;
-        command(Session { client, printer }).await
+        command(Session { client, bootstrap_server: global.bootstrap_server.clone(), printer }).await
     });
     // A name look-up or the thread that reads stdin may hang; neither is worth waiting for.
     runtime.shutdown_background();

@@ -1,6 +1,7 @@
 //! `tidelog consume TOPIC`: prints records until stopped.
 
 use std::io::{self, BufWriter, Write};
+use std::pin::pin;
 use std::time::Duration;
 
 use clap::Args;
@@ -72,11 +73,12 @@ pub async fn run(session: Session, args: ConsumeArgs) -> Result<Exit, Failure> {
     let mut consumer = Consumer::new(session.client.clone(), &args.topic, &args.partitions, from, options).await?;
     let mut out = BufWriter::new(io::stdout().lock());
     let patience = args.timeout_ms.map_or(Duration::MAX, Duration::from_millis);
+    let mut interrupted = pin!(tokio::signal::ctrl_c());
     let mut last_record = tokio::time::Instant::now();
     while left > 0 {
         let polled = tokio::select! {
             polled = consumer.poll() => polled?,
-            _ = tokio::signal::ctrl_c() => break,
+            _ = &mut interrupted => break,
             () = tokio::time::sleep(patience.saturating_sub(last_record.elapsed())) => {
                 let waited_ms = patience.as_millis();
                 return Err(Failure::new(Exit::Timeout, format!("no record within {waited_ms} ms")));

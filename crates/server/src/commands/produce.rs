@@ -4,6 +4,7 @@
 //! the partition that Kafka's own clients would choose.
 
 use std::io::{self, BufRead};
+use std::pin::pin;
 
 use bytes::Bytes;
 use clap::{Args, ValueEnum};
@@ -99,10 +100,11 @@ pub async fn run(session: Session, args: ProduceArgs) -> Result<Exit, Failure> {
     let mut input = read_stdin();
     let mut lines = Vec::new();
     let mut sent = 0;
+    let mut interrupted = pin!(tokio::signal::ctrl_c());
     loop {
         tokio::select! {
             count = input.recv_many(&mut lines, LINES_MAX) => if count == 0 { break },
-            _ = tokio::signal::ctrl_c() => break,
+            _ = &mut interrupted => break,
         }
         let mut records = Vec::with_capacity(lines.len());
         for line in lines.drain(..) {
@@ -202,7 +204,7 @@ fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
     haystack.windows(needle.len().max(1)).position(|window| window == needle)
 }
 
-fn now_ms() -> i64 {
+pub fn now_ms() -> i64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     since.map_or(0, |since| since.as_millis() as i64)
 }

@@ -1,9 +1,13 @@
 //! The configuration of one node, validated: what the rest of the program is given.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
+use tidelog_broker::{DiskOptions, NetworkLimits, ReplicaOptions};
+use tidelog_metadata::config::StaticConfigs;
 use tidelog_wire::Uuid;
 
+use super::limits::{read_disk, read_ms, read_network, read_replica};
 use super::listeners::{Listener, check_security_protocol_map, items, parse_host_port, parse_listeners};
 use super::quorum::{Voter, parse_voters};
 use super::reader::{InvalidSetting, Reader};
@@ -22,7 +26,7 @@ pub struct Roles {
     pub controller: bool,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct NodeConfig {
     pub node_id: i32,
     pub roles: Roles,
@@ -41,10 +45,17 @@ pub struct NodeConfig {
     pub rack: Option<String>,
     pub log_dir: PathBuf,
     pub num_shards: usize,
-    pub broker_session_timeout_ms: i64,
-    pub broker_heartbeat_interval_ms: i64,
-    pub controlled_shutdown_enable: bool,
-    pub election_timeout_ms: Option<i64>,
+    pub broker_session_timeout: Duration,
+    pub broker_heartbeat_interval: Duration,
+    /// Longest silence of the active controller before an election.
+    pub election_timeout: Duration,
+    pub auto_create_topics: bool,
+    pub controlled_shutdown: bool,
+    pub network: NetworkLimits,
+    pub replica: ReplicaOptions,
+    pub disk: DiskOptions,
+    /// Everything that was said, by name, for DescribeConfigs and the topic defaults.
+    pub static_configs: StaticConfigs,
 }
 
 /// What the process knows that the settings do not say.
@@ -67,6 +78,7 @@ impl NodeConfig {
             .map(|voter| voter.host.clone())
             .or_else(|| net.advertised.first().map(|listener| listener.host.clone()))
             .unwrap_or_else(|| around.host_name.clone());
+        let session_timeout = read_ms(reader, "broker.session.timeout.ms", Duration::from_millis(1500))?;
         Ok(Self {
             node_id,
             roles,
@@ -83,16 +95,15 @@ impl NodeConfig {
             rack: reader.text("broker.rack").map(str::to_owned),
             log_dir: read_log_dir(reader)?,
             num_shards: reader.number("num.shards", around.cores.clamp(1, 64), 1..=64)?,
-            broker_session_timeout_ms: reader.number("broker.session.timeout.ms", 1500, 200..=600_000)?,
-            broker_heartbeat_interval_ms: reader.number("broker.heartbeat.interval.ms", 300, 20..=60_000)?,
-            controlled_shutdown_enable: reader.flag("controlled.shutdown.enable", true)?,
-            election_timeout_ms: reader.parsed("controller.quorum.election.timeout.ms", |value| {
-                value
-                    .parse()
-                    .ok()
-                    .filter(|ms| (50..=600_000).contains(ms))
-                    .ok_or_else(|| "a whole number of milliseconds from 50 to 600000".to_owned())
-            })?,
+            broker_session_timeout: session_timeout,
+            broker_heartbeat_interval: read_ms(reader, "broker.heartbeat.interval.ms", Duration::from_millis(300))?,
+            election_timeout: read_ms(reader, "controller.quorum.election.timeout.ms", Duration::from_millis(1000))?,
+            auto_create_topics: reader.flag("auto.create.topics.enable", true)?,
+            controlled_shutdown: reader.flag("controlled.shutdown.enable", true)?,
+            network: read_network(reader)?,
+            replica: read_replica(reader, session_timeout)?,
+            disk: read_disk(reader)?,
+            static_configs: raw.iter().map(|(key, setting)| (key, setting.value.as_str())).collect(),
         })
     }
 }

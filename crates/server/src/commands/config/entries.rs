@@ -2,7 +2,7 @@
 
 use clap::ValueEnum;
 use serde::Serialize;
-use tidelog_client::Client;
+use tidelog_client::{Client, Connection};
 use tidelog_wire::messages::describe_configs_request::DescribeConfigsResource;
 use tidelog_wire::messages::describe_configs_response::DescribeConfigsResourceResult;
 use tidelog_wire::messages::incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
@@ -89,14 +89,7 @@ pub async fn describe(client: &Client, kind: ResourceKind, name: &str) -> Result
         }],
         ..Default::default()
     };
-    let response = match (kind, name.parse::<i32>()) {
-        // A broker knows its own static configuration only.
-        (ResourceKind::Broker, Ok(node_id)) => {
-            client.metadata(Some(&[]), false).await?;
-            client.broker(node_id).await?.send(&request).await?
-        }
-        _ => client.ask(&what, &request).await?,
-    };
+    let response = responsible(client, kind, name).await?.send(&request).await?;
     let result = response.results.into_iter().next();
     let result = result.ok_or_else(|| Failure::refused(&what, ErrorCode::UNKNOWN_SERVER_ERROR, None))?;
     if !result.error_code.is_none() {
@@ -105,6 +98,17 @@ pub async fn describe(client: &Client, kind: ResourceKind, name: &str) -> Result
     let mut values: Vec<ConfigValue> = result.configs.iter().map(ConfigValue::from).collect();
     values.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(values)
+}
+
+/// Who answers for a resource: a broker for itself, because it alone knows its static configuration; anybody for the rest.
+async fn responsible(client: &Client, kind: ResourceKind, name: &str) -> Result<Connection, Failure> {
+    match (kind, name.parse::<i32>()) {
+        (ResourceKind::Broker, Ok(node_id)) => {
+            client.metadata(Some(&[]), false).await?;
+            Ok(client.broker(node_id).await?)
+        }
+        _ => Ok(client.any().await?),
+    }
 }
 
 /// Sets and resets configuration of one topic or broker.
@@ -132,7 +136,7 @@ pub async fn alter(
         }],
         validate_only: false,
     };
-    let response = client.send(&request).await?;
+    let response = responsible(client, kind, name).await?.send(&request).await?;
     match response.responses.iter().find(|response| !response.error_code.is_none()) {
         None => Ok(()),
         Some(refusal) => Err(Failure::refused(

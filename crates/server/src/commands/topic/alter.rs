@@ -57,7 +57,7 @@ pub async fn run(session: Session, args: AlterArgs) -> Result<Exit, Failure> {
 }
 
 async fn add_partitions(session: &Session, name: &str, count: i32) -> Result<(), Failure> {
-    let topic = CreatePartitionsTopic { name: Str::from(name.to_owned()), count, ..Default::default() };
+    let topic = CreatePartitionsTopic { name: Str::from(name.to_owned()), count, assignments: None };
     let request = CreatePartitionsRequest { topics: vec![topic], timeout_ms: TIMEOUT_MS, validate_only: false };
     let response = session.client.send(&request).await?;
     match response.results.iter().find(|result| !result.error_code.is_none()) {

@@ -1,0 +1,140 @@
+//! One node out of its configuration: the controller's part, then the broker, stopped in the opposite order.
+
+use std::io;
+use std::net::{SocketAddr, ToSocketAddrs};
+
+use tidelog_broker::{Broker, BrokerHandle, BrokerOptions, ListenerOptions};
+use tidelog_controller as controller;
+use tidelog_controller::{Controller, ControllerHandle, ControllerOptions};
+use tidelog_wire::types::BrokerId;
+
+use crate::config::{Listener, NodeConfig};
+use crate::exit::{Exit, Failure};
+
+/// Holds the metadata quorum's files inside the data directory. No partition is called so: theirs end in a number.
+const CONTROLLER_DIRECTORY: &str = "controller";
+
+/// A running node. Lives on the runtime that started it, the control thread's.
+pub struct Node {
+    pub controller: ControllerHandle,
+    broker: Option<BrokerHandle>,
+}
+
+impl Node {
+    /// Returns once all sockets are bound; joining the cluster follows by itself.
+    pub async fn start(config: &NodeConfig) -> Result<Self, Failure> {
+        let what = || format!("node {} cannot start", config.node_id);
+        let controller = Controller::start(controller_options(config)?)
+            .await
+            .map_err(|error| Failure::new(exit_of_controller(&error), error.to_string()).while_doing(what()))?;
+        let broker = match config.roles.broker {
+            true => Some(
+                Broker::start(broker_options(config)?, controller.clone())
+                    .await
+                    .map_err(|error| Failure::new(Exit::Failed, error.to_string()).while_doing(what()))?,
+            ),
+            false => None,
+        };
+        Ok(Self { controller, broker })
+    }
+
+    /// Completes when the node cannot go on, with the reason.
+    pub async fn failed(&self) -> String {
+        let mut status = self.controller.status();
+        loop {
+            if let Some(reason) = status.borrow_and_update().failed.clone() {
+                return reason;
+            }
+            if status.changed().await.is_err() {
+                return "the controller has ended".to_owned();
+            }
+        }
+    }
+
+    /// Hands everything over that others can take, then stops.
+    pub async fn shutdown(self) {
+        if let Some(broker) = self.broker {
+            broker.shutdown().await;
+        }
+        self.controller.shutdown().await;
+    }
+}
+
+fn exit_of_controller(error: &controller::StartError) -> Exit {
+    match error {
+        controller::StartError::WrongDirectory { .. } => Exit::Usage,
+        controller::StartError::Directory { .. }
+        | controller::StartError::Listen { .. }
+        | controller::StartError::DamagedStore { .. }
+        | controller::StartError::Raft(_) => Exit::Failed,
+    }
+}
+
+fn controller_options(config: &NodeConfig) -> Result<ControllerOptions, Failure> {
+    let voter = |voter: &crate::config::Voter| controller::Voter {
+        node_id: voter.id,
+        host: voter.host.clone(),
+        port: voter.port,
+    };
+    let own_voter = config.voters.iter().find(|voter| voter.id == config.node_id);
+    Ok(ControllerOptions {
+        node_id: config.node_id,
+        roles: controller::Roles { broker: config.roles.broker, controller: config.roles.controller },
+        directory: config.log_dir.join(CONTROLLER_DIRECTORY),
+        cluster_id: config.cluster_id,
+        voters: config.voters.iter().map(voter).collect(),
+        listener: controller::Listener::Bind(bind_address(&config.controller_listener)?),
+        advertised_host: config.controller_advertised_host.clone(),
+        advertised_port: own_voter.map_or(config.controller_listener.port, |voter| voter.port),
+        static_configs: config.static_configs.clone(),
+        timing: controller::Timing {
+            election_timeout_min: config.election_timeout / 2,
+            election_timeout_max: config.election_timeout,
+            broker_heartbeat: config.broker_heartbeat_interval,
+            broker_session: config.broker_session_timeout,
+            ..controller::Timing::default()
+        },
+    })
+}
+
+fn broker_options(config: &NodeConfig) -> Result<BrokerOptions, Failure> {
+    let listeners = config.client_listeners.iter().zip(&config.advertised_listeners);
+    let listener = |(listener, advertised): (&Listener, &Listener)| {
+        Ok(ListenerOptions {
+            name: listener.name.clone(),
+            bind: bind_address(listener)?,
+            advertised_host: advertised.host.clone(),
+            advertised_port: advertised.port,
+        })
+    };
+    let admin_listener = config.admin_listener.as_ref().map(|(host, port)| resolved(host, *port)).transpose()?;
+    Ok(BrokerOptions {
+        node_id: BrokerId(config.node_id),
+        rack: config.rack.clone(),
+        listeners: listeners.map(listener).collect::<Result<_, Failure>>()?,
+        inter_broker_listener: config.inter_broker_listener_name.clone(),
+        admin_listener,
+        log_dir: config.log_dir.clone(),
+        static_configs: config.static_configs.clone(),
+        auto_create_topics: config.auto_create_topics,
+        controlled_shutdown: config.controlled_shutdown,
+        network: config.network.clone(),
+        replica: config.replica.clone(),
+        disk: config.disk.clone(),
+    })
+}
+
+fn bind_address(listener: &Listener) -> Result<SocketAddr, Failure> {
+    match listener.host.as_str() {
+        "" => resolved("0.0.0.0", listener.port),
+        host => resolved(host, listener.port),
+    }
+}
+
+/// One address to bind; IPv4 where a name has both, because that is what clients of a name like localhost try too.
+fn resolved(host: &str, port: u16) -> Result<SocketAddr, Failure> {
+    let unknown = |error: io::Error| Failure::usage(format!("cannot listen on {host}:{port}: {error}"));
+    let all: Vec<SocketAddr> = (host, port).to_socket_addrs().map_err(unknown)?.collect();
+    let first = all.iter().find(|address| address.is_ipv4()).or(all.first());
+    first.copied().ok_or_else(|| Failure::usage(format!("cannot listen on {host}:{port}: the name has no address")))
+}

@@ -99,8 +99,6 @@ impl Cluster {
         let mut nodes = Vec::new();
         for (index, ports) in ports.into_iter().enumerate() {
             let id = index as i32 + 1;
-            let mut own_voters = voters.clone();
-            own_voters[index] = format!("{id}@127.0.0.1:{}", ports.controller);
             let node = Node {
                 config: dir.path().join(format!("{id}.properties")),
                 data: spec.data_root.as_deref().unwrap_or(dir.path()).join(format!("data-{id}")),
@@ -108,7 +106,7 @@ impl Cluster {
                 ports,
                 process: None,
             };
-            let properties = properties(target, spec, id, &node, &own_voters.join(","));
+            let properties = properties(target, spec, id, &node, &voters.join(","));
             fs::write(&node.config, properties)?;
             nodes.push(node);
         }

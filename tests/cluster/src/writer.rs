@@ -3,6 +3,8 @@
 //! Each writer is an idempotent acks=all producer that says what was acknowledged as it happens. There is
 //! one on librdkafka, one on the Java client and one on our own.
 
+mod own_client;
+
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -101,6 +103,15 @@ impl Writer {
         Writer::process(cluster, java, "java", StopsBy::Signal)
     }
 
+    /// Our own producer: one batch at a time to each of `partitions`.
+    pub fn own(cluster: &Cluster, topic: &str, partitions: i32) -> Writer {
+        let (bootstrap, topic) = (cluster.bootstrap(), topic.to_owned());
+        Writer::thread(cluster.target().recovery_limit(), move |stop, history| {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(own_client::produce(&bootstrap, &topic, partitions, stop, history))
+        })
+    }
+
     fn process(cluster: &Cluster, mut command: Command, name: &str, stops_by: StopsBy) -> Result<Writer> {
         let complaints = File::create(cluster.dir().join(format!("{name}-writer.log")))?;
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(complaints);
@@ -118,7 +129,7 @@ impl Writer {
     }
 
     /// Runs `produce` on a thread until it is asked to stop.
-    pub fn thread(
+    fn thread(
         limit: Duration,
         produce: impl FnOnce(&AtomicBool, &Mutex<History>) -> Result<()> + Send + 'static,
     ) -> Writer {

@@ -37,6 +37,7 @@ fn production_survives_its_leader() {
         let writers = vec![
             Writer::confluent(cluster, TOPIC, Load::default(), &[])?,
             Writer::java(cluster, TOPIC, Load::default())?,
+            Writer::own(cluster, TOPIC, PARTITIONS),
         ];
         kill_under_load(cluster, writers, victim)
     });

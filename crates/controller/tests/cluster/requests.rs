@@ -1,0 +1,1 @@
+//! Requests to the active controller from wherever they are made.

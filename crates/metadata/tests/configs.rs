@@ -171,14 +171,33 @@ fn defaults_are_typed_and_min_isr_is_the_same_everywhere() {
 }
 
 #[test]
+fn a_static_min_isr_becomes_the_clusters_default_once() {
+    let bootstrap =
+        || Request::Bootstrap { cluster_id: Str::from("c"), nodes: Vec::new(), default_configs: Vec::new() };
+    let mut cluster = Cluster::with_topic(3);
+    cluster.fence(3);
+    cluster.fence(2);
+    assert_eq!(cluster.shown(), "leader 1 isr 1 elr 2");
+    cluster.static_configs = [("min.insync.replicas", "1")].into_iter().collect();
+    assert_eq!(cluster.ask(bootstrap()), Response::Bootstrap(Ok(())));
+    assert_eq!(cluster.image.configured_min_insync_replicas(TOPIC), Some(1));
+    assert_eq!(cluster.shown(), "leader 1 isr 1 elr ");
+    cluster.set_config(Broker, "", "min.insync.replicas", Some("2"));
+    cluster.ask(bootstrap());
+    assert_eq!(cluster.image.configured_min_insync_replicas(TOPIC), Some(2), "what an admin set stays");
+}
+
+#[test]
 fn a_broker_is_described_with_read_only_ones_marked_and_secrets_hidden() {
     let mut cluster = Cluster::running(1);
+    cluster.set_config(Broker, "", "a.plug-ins.own", Some("perhaps a secret"));
     cluster.static_configs = [("ssl.keystore.key", "secret"), ("num.partitions", "6")].into_iter().collect();
     let resolver = Resolver { image: &cluster.image, broker_id: BrokerId(1), static_configs: &cluster.static_configs };
     let entries = describe_broker(&resolver);
     let entry = |name: &str| entries.iter().find(|entry| entry.name == *name).expect("known");
     let key = entry("ssl.keystore.key");
     assert!(key.is_sensitive && key.value.is_none() && key.synonyms.iter().all(|synonym| synonym.value.is_none()));
+    assert_eq!((entry("a.plug-ins.own").value.as_ref(), entry("a.plug-ins.own").is_sensitive), (None, true));
     assert_eq!(entry("num.partitions").value.as_deref(), Some("6"));
     assert_eq!(entry("num.partitions").source, ConfigSource::StaticBroker);
     assert!(entry("num.partitions").read_only && !entry("message.max.bytes").read_only);

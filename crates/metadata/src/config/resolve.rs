@@ -1,6 +1,7 @@
 //! Which value is in force, and where it comes from: topic -> dynamic broker -> dynamic default -> static -> default.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use tidelog_wire::Str;
 use tidelog_wire::types::BrokerId;
@@ -195,7 +196,30 @@ pub fn describe_broker(resolver: &Resolver<'_>) -> Vec<ConfigEntry> {
         let default = definition.default.map(str::to_owned);
         entry_of(definition, resolver.links_of(definition), definition.name, default, read_only)
     };
-    BROKER_CONFIGS.iter().map(entry).collect()
+    let unknown = unknown_dynamic_configs(resolver);
+    BROKER_CONFIGS.iter().map(entry).chain(unknown).collect()
+}
+
+/// As in Kafka, a config of unknown type may be a secret.
+fn unknown_dynamic_configs(resolver: &Resolver<'_>) -> impl Iterator<Item = ConfigEntry> {
+    let mut unknown = BTreeMap::new();
+    let resources = [
+        (ConfigResource::DEFAULT_BROKER, ConfigSource::DynamicDefaultBroker),
+        (ConfigResource::broker(resolver.broker_id), ConfigSource::DynamicBroker),
+    ];
+    for (resource, source) in resources {
+        let names = resolver.image.configs(&resource).map(|(name, _)| name);
+        unknown.extend(names.filter(|name| broker_config(name).is_none()).map(|name| (name.clone(), source)));
+    }
+    unknown.into_iter().map(|(name, source)| ConfigEntry {
+        definition: None,
+        synonyms: vec![ConfigSynonym { name: name.clone(), value: None, source }],
+        name,
+        value: None,
+        source,
+        read_only: false,
+        is_sensitive: true,
+    })
 }
 
 fn entry_of(

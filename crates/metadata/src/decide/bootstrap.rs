@@ -1,8 +1,10 @@
-//! Founding the cluster: its id, its configured nodes, its first defaults.
+//! Founding the cluster: its id, its configured nodes, its first defaults. Asked again at each term of an active
+//! controller, for nodes and `server.properties` may have changed.
 
 use tidelog_wire::{ErrorCode, Str};
 
-use super::Round;
+use super::config_changes::{ConfigChanges, MIN_INSYNC_REPLICAS};
+use super::{Context, Round};
 use crate::image::{ConfigResource, Node};
 use crate::record::Record;
 use crate::response::RequestError;
@@ -13,6 +15,7 @@ impl Round {
         cluster_id: &Str,
         nodes: &[Node],
         default_configs: &[(Str, Str)],
+        context: &Context<'_>,
     ) -> Result<(), RequestError> {
         match self.image.cluster_id() {
             Some(known) if known != cluster_id => {
@@ -27,7 +30,20 @@ impl Round {
                 self.push(Record::Node(node.clone()));
             }
         }
-        Ok(())
+        self.adopt_static_min_isr(context)
+    }
+
+    /// Leader and controller count min ISR from the image alone, so one in `server.properties` is made the cluster-wide
+    /// dynamic default, unless there is one.
+    fn adopt_static_min_isr(&mut self, context: &Context<'_>) -> Result<(), RequestError> {
+        let resource = ConfigResource::DEFAULT_BROKER;
+        let Some(value) = context.static_configs.get(MIN_INSYNC_REPLICAS) else { return Ok(()) };
+        if self.image.config(&resource, MIN_INSYNC_REPLICAS).is_some() {
+            return Ok(());
+        }
+        let value = Some(Str::from(value.trim().to_owned()));
+        let changes = ConfigChanges::from([(Str::from_static(MIN_INSYNC_REPLICAS), value)]);
+        self.change_configs(&resource, changes, context)
     }
 
     fn found(&mut self, cluster_id: &Str, default_configs: &[(Str, Str)]) {

@@ -13,7 +13,7 @@ use crate::image::{ConfigResource, ConfigResourceType};
 use crate::record::Record;
 use crate::response::RequestError;
 
-const MIN_INSYNC_REPLICAS: &str = "min.insync.replicas";
+pub(super) const MIN_INSYNC_REPLICAS: &str = "min.insync.replicas";
 /// A change of these changes ISR, ELR or leader of partitions.
 const ELECTION_CONFIGS: [&str; 2] = [MIN_INSYNC_REPLICAS, "unclean.leader.election.enable"];
 

@@ -87,7 +87,7 @@ impl Round {
     pub fn decide(&mut self, request: &Request, context: &mut Context<'_>) -> Response {
         match request {
             Request::Bootstrap { cluster_id, nodes, default_configs } => {
-                Response::Bootstrap(self.bootstrap(cluster_id, nodes, default_configs))
+                Response::Bootstrap(self.bootstrap(cluster_id, nodes, default_configs, context))
             }
             Request::RegisterBroker(registration) => {
                 Response::RegisterBroker(self.register_broker(registration, context))

@@ -150,7 +150,8 @@ impl Image {
 
     /// Min ISR of the topic's partition, as leader and controller both count it: the topic's
     /// `min.insync.replicas`, else the cluster-wide dynamic default, else half the target replicas rounded up; never
-    /// more than the target replicas. Static and per-broker values play no part, for they may differ between nodes.
+    /// more than the target replicas. Static and per-broker values play no part, for they may differ between nodes;
+    /// a static one of the active controller becomes the dynamic default at Bootstrap.
     pub fn min_insync_replicas(&self, topic: &Topic, partition: &Partition) -> usize {
         min_insync_replicas(self.configured_min_insync_replicas(&topic.name), partition.target_replica_count())
     }

@@ -189,10 +189,10 @@ impl LogDir {
 
     fn discard(&self, dir: &Path) -> Result<(), StorageError> {
         tracing::warn!(dir = %dir.display(), "dropping a log that crashed before its first flush");
-        match self.hide(dir, 0)? {
-            Some(deleted) => deleted.remove(),
-            None => Ok(()),
-        }
+        let hidden = self.hide(dir, 0)?;
+        // The log that takes its place must not find it again after the next crash.
+        self.shared.context.sync_dir(&self.shared.context.path)?;
+        hidden.map_or(Ok(()), DeletedFiles::remove)
     }
 
     /// Takes a log out of the directory: its mark is forgotten, its directory renamed to `...-delete`.

@@ -5,6 +5,7 @@
 //! on disk and must not be retried.
 
 mod real;
+mod sim;
 
 use std::fmt;
 use std::io::{self, IoSlice};
@@ -14,6 +15,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 pub use real::RealDisk;
+pub use sim::{Operation, SimDisk};
 
 /// A file system.
 pub trait Disk: Send + Sync + fmt::Debug {

@@ -35,7 +35,7 @@ struct Staged {
 
 /// Batches that go into one segment with one write.
 struct Run<'a> {
-    headers: &'a mut dyn Iterator<Item = BatchHeader>,
+    headers: &'a [BatchHeader],
     chunks: Vec<IoSlice<'a>>,
     bytes: u64,
 }
@@ -99,13 +99,15 @@ impl Log {
         let mut rest = records;
         let mut first = 0;
         while first < headers.len() {
-            self.roll_if_due(&headers[first], now_ms)?;
+            if self.is_roll_due(&headers[first], now_ms) {
+                self.roll(now_ms)?;
+            }
             let count = self.run_len(&headers[first..]);
             let run = &headers[first..first + count];
             let bytes: usize = run.iter().map(BatchHeader::size_in_bytes).sum();
             let chunk = rest.split_to(bytes);
             let chunks = vec![IoSlice::new(&chunk)];
-            self.write_run(Run { headers: &mut run.iter().copied(), chunks, bytes: bytes as u64 }, now_ms)?;
+            self.write_run(Run { headers: run, chunks, bytes: bytes as u64 }, now_ms)?;
             run.iter().for_each(|header| self.producers.update(header));
             first += count;
         }
@@ -167,17 +169,32 @@ impl Log {
         let mut first = 0;
         while first < staged.len() {
             let failed = |error| (first, error);
-            self.roll_if_due(&headers[first], now_ms).map_err(failed)?;
+            if self.is_roll_due(&headers[first], now_ms) {
+                self.roll_before(&mut staged[first..], now_ms).map_err(failed)?;
+            }
             let count = self.run_len(&headers[first..]);
             let run = &staged[first..first + count];
             let chunks = run.iter().flat_map(|batch| [IoSlice::new(&batch.stamp), IoSlice::new(&batch.records)]);
             let bytes = run.iter().map(|batch| batch.header.size_in_bytes() as u64).sum();
-            let run =
-                Run { headers: &mut headers[first..first + count].iter().copied(), chunks: chunks.collect(), bytes };
+            let run = Run { headers: &headers[first..first + count], chunks: chunks.collect(), bytes };
             self.write_run(run, now_ms).map_err(failed)?;
             first += count;
         }
         Ok(())
+    }
+
+    /// The snapshot written by a roll must not know of what comes after it.
+    fn roll_before(&mut self, unwritten: &mut [Staged], now_ms: i64) -> Result<(), StorageError> {
+        for batch in unwritten.iter_mut().rev() {
+            if let Some(undo) = batch.undo.take() {
+                self.producers.undo(undo);
+            }
+        }
+        let rolled = self.roll(now_ms);
+        for batch in unwritten {
+            batch.undo = self.producers.update_undoably(&batch.header);
+        }
+        rolled
     }
 
     /// How many of the batches fit into the last segment; at least the first.

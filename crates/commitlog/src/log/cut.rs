@@ -39,15 +39,13 @@ impl Log {
         Ok(())
     }
 
-    pub(super) fn roll_if_due(&mut self, next: &BatchHeader, now_ms: i64) -> Result<(), StorageError> {
-        if self.is_roll_due(next, now_ms) {
-            self.close_segment()?;
-            self.add_segment(now_ms)?;
-        }
-        Ok(())
+    /// Ends the last segment and begins the next.
+    pub(super) fn roll(&mut self, now_ms: i64) -> Result<(), StorageError> {
+        self.close_segment()?;
+        self.add_segment(now_ms)
     }
 
-    fn is_roll_due(&self, next: &BatchHeader, now_ms: i64) -> bool {
+    pub(super) fn is_roll_due(&self, next: &BatchHeader, now_ms: i64) -> bool {
         let (Some(segment), Some(active)) = (self.segments.last(), &self.active) else {
             return false;
         };

@@ -129,13 +129,13 @@ impl Log {
             return Ok(false);
         };
         let producers = match found.snapshots.last() {
-            Some(offset) if *offset == self.mark.durable_end => self.read_snapshot(*offset)?,
+            Some(offset) if *offset == self.mark.durable_end.max(self.mark.log_start) => self.read_snapshot(*offset)?,
             _ => Some(Producers::default()),
         };
         let Some(producers) = producers else {
             return Ok(false);
         };
-        self.log_end = self.mark.durable_end;
+        self.log_end = self.mark.durable_end.max(self.mark.log_start);
         self.flush.flushed_end = self.log_end;
         self.segments = found.segments.iter().map(|(base, len)| Segment::new(*base, *len)).collect();
         self.epochs = epochs;

@@ -115,7 +115,11 @@ impl Log {
         if self.mark.durable_end > self.mark.log_start {
             report.unclean.push(UncleanReason::LogMissing { durable_mark: self.mark.durable_end });
         }
-        self.remove_segments_from(Offset(0), found)
+        self.distrust_names()?;
+        match found.segments.is_empty() {
+            true => Ok(()),
+            false => self.remove_segment_files(Offset::ZERO, true),
+        }
     }
 
     /// The segment from which on everything is checked, and the epochs known below it. Everything before it was synced
@@ -208,7 +212,9 @@ impl Log {
                 self.close_segment()?;
                 continue;
             }
-            return match self.mark.durable_end > end.next_offset {
+            // What lies below the log start is promised to nobody.
+            let is_short = self.mark.durable_end > end.next_offset.max(self.log_start);
+            return match is_short {
                 false => self.cut_torn_tail(&end, *len, next_base.is_some(), report),
                 true => {
                     self.keep_damage(end, *len, next_base, report)?;
@@ -326,19 +332,27 @@ impl Log {
         self.epochs.truncate_from_start(self.log_start);
         // What was read may be in the page cache only; the next flush makes sure. Until then the mark counts.
         self.flush.flushed_end = self.mark.durable_end.clamp(self.log_start, self.log_end);
-        self.flush.dir_changed = true;
-        self.flush.parent_changed = true;
+        self.distrust_names()?;
         if self.damage.is_some() {
             self.active = None;
         }
         Ok(())
     }
 
-    fn remove_segments_from(&mut self, offset: Offset, found: &Found) -> Result<(), StorageError> {
-        match found.segments.is_empty() {
-            true => Ok(()),
-            false => self.remove_segment_files(offset, true),
+    /// The log's directory and what names it may be in the page cache only: the next flush syncs them again.
+    fn distrust_names(&mut self) -> Result<(), StorageError> {
+        if !self.has_dir {
+            return Ok(());
         }
+        self.flush.dir_changed = true;
+        self.flush.parent_changed = true;
+        if self.mark.durable_end == Offset::ZERO {
+            // As for a new log: its first flush may not have happened.
+            let path = self.dir.join(names::PARTITION_METADATA);
+            let file = self.context.open(&path, crate::disk::OpenMode::Create)?;
+            self.flush.unsynced.push((path, file));
+        }
+        Ok(())
     }
 
     /// Removes the files of segments that begin above `offset`, or at it too, and makes that durable.

@@ -1,6 +1,8 @@
 //! What the tests share: batches, and a log directory that can be stopped and started.
 #![allow(dead_code)]
 
+pub mod model;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 

@@ -1,17 +1,26 @@
 //! The quorum as its users see it: whole nodes with sockets and disks, founded, killed, wiped, restarted.
 
+mod brokers;
+mod failover;
 mod founding;
+mod membership;
 mod nodes;
-mod requests;
 
-use tidelog_metadata::{CreateOrigin, Request, Response};
+use std::sync::Arc;
+
+use tidelog_controller::{BrokerHealth, BrokerSession, HealthProbe};
+use tidelog_metadata::{BrokerRegistration, CreateOrigin, Endpoint, Request, Response};
 use tidelog_wire::messages::CreateTopicsRequest;
 use tidelog_wire::messages::create_topics_request::CreatableTopic;
-use tidelog_wire::{ErrorCode, Str};
+use tidelog_wire::types::{BrokerEpoch, BrokerId};
+use tidelog_wire::{ErrorCode, Str, Uuid};
+
+use nodes::Node;
 
 /// One partition, one replica: enough to see that the metadata works.
 pub fn create_topic(name: &str) -> Request {
-    let topic = CreatableTopic { name: Str::from(name.to_owned()), num_partitions: 1, replication_factor: 1, ..Default::default() };
+    let topic =
+        CreatableTopic { name: Str::from(name.to_owned()), num_partitions: 1, replication_factor: 1, ..Default::default() };
     let request = CreateTopicsRequest { topics: vec![topic], timeout_ms: 10_000, ..Default::default() };
     Request::CreateTopics { request, origin: CreateOrigin::Admin }
 }
@@ -21,4 +30,33 @@ pub fn error_of(response: &Response) -> ErrorCode {
         Response::CreateTopics(response) => response.topics[0].error_code,
         other => panic!("not an answer to CreateTopics: {other:?}"),
     }
+}
+
+/// What a broker of this node would register with. Nobody listens at its endpoint.
+pub fn registration(node: &Node) -> BrokerRegistration {
+    let endpoint =
+        Endpoint { listener: Str::from("PLAINTEXT"), host: Str::from("127.0.0.1"), port: 1, security_protocol: 0 };
+    BrokerRegistration {
+        broker_id: BrokerId(node.id()),
+        cluster_id: None,
+        incarnation_id: Uuid::from_u128(rand::random()),
+        directory_id: Uuid::from_u128(node.id() as u128 + 1000),
+        endpoints: vec![endpoint],
+        rack: None,
+        previous_broker_epoch: BrokerEpoch(-1),
+        replicas: Vec::new(),
+    }
+}
+
+pub fn healthy() -> HealthProbe {
+    Arc::new(BrokerHealth::default)
+}
+
+/// Registers the node's broker and waits until it is unfenced in its own image.
+pub async fn serve_as_broker(node: &Node) -> BrokerSession {
+    let session = node.handle.open_session(registration(node), healthy());
+    let mut state = session.state();
+    let unfenced = tokio::time::timeout(nodes::DEADLINE, state.wait_for(|state| !state.fenced)).await;
+    assert!(matches!(unfenced, Ok(Ok(_))), "broker {} stays fenced", node.id());
+    session
 }

@@ -1,0 +1,113 @@
+//! Registration, fencing and sessions.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tidelog_controller::BrokerHealth;
+use tidelog_metadata::Image;
+use tidelog_wire::types::BrokerId;
+
+use super::nodes::{Cluster, active_of, eventually};
+use super::{create_topic, healthy, registration, serve_as_broker};
+
+fn is_fenced(image: &Arc<Image>, broker: i32) -> bool {
+    image.broker(BrokerId(broker)).is_some_and(|broker| broker.fenced)
+}
+
+fn is_unfenced(image: &Arc<Image>, broker: i32) -> bool {
+    image.broker(BrokerId(broker)).is_some_and(|broker| !broker.fenced)
+}
+
+#[tokio::test]
+async fn a_killed_broker_is_fenced_and_its_next_incarnation_gets_a_higher_epoch() {
+    let mut cluster = Cluster::new(3);
+    let mut nodes = cluster.start_all();
+    let mut sessions = Vec::new();
+    for node in &nodes {
+        sessions.push(serve_as_broker(node).await);
+    }
+    let victim = (active_of(&nodes).await + 1) % 3;
+    let killed = nodes.remove(victim);
+    let epoch = sessions.remove(victim).state().borrow().broker_epoch.unwrap();
+    let id = killed.id();
+    killed.kill();
+    for node in &nodes {
+        node.sees("the dead broker fenced", |image| is_fenced(image, id)).await;
+    }
+    let back = cluster.start(id);
+    let session = serve_as_broker(&back).await;
+    assert!(session.state().borrow().broker_epoch.unwrap() > epoch);
+    for node in &nodes {
+        node.sees("the broker back", |image| is_unfenced(image, id)).await;
+    }
+}
+
+#[tokio::test]
+async fn the_broker_of_a_dead_controller_is_fenced_by_the_next_one_and_the_others_are_not() {
+    let mut cluster = Cluster::new(3);
+    let mut nodes = cluster.start_all();
+    let mut sessions = Vec::new();
+    for node in &nodes {
+        sessions.push(serve_as_broker(node).await);
+    }
+    let active = active_of(&nodes).await;
+    let killed = nodes.remove(active);
+    drop(sessions.remove(active));
+    let id = killed.id();
+    let epochs: Vec<_> = sessions.iter().map(|session| session.state().borrow().broker_epoch).collect();
+    killed.kill();
+    for node in &nodes {
+        node.sees("the dead controller's broker fenced", |image| is_fenced(image, id)).await;
+    }
+    active_of(&nodes).await;
+    let response = nodes[0].handle.submit(create_topic("after")).await.unwrap();
+    assert_eq!(super::error_of(&response), tidelog_wire::ErrorCode::NONE);
+    for (session, epoch) in sessions.iter().zip(epochs) {
+        assert_eq!(session.state().borrow().broker_epoch, epoch, "a living broker had to register again");
+        assert!(!session.state().borrow().fenced);
+    }
+}
+
+#[tokio::test]
+async fn a_goodbye_fences_at_once_and_controlled_shutdown_is_granted() {
+    let mut cluster = Cluster::new(3);
+    let nodes = cluster.start_all();
+    let leaving = serve_as_broker(&nodes[1]).await;
+    let _staying = serve_as_broker(&nodes[2]).await;
+    leaving.request_controlled_shutdown().await;
+    let mut state = leaving.state();
+    tokio::time::timeout(super::nodes::DEADLINE, state.wait_for(|state| state.may_shut_down)).await.unwrap().unwrap();
+    leaving.close().await;
+    nodes[0].sees("the broker fenced", |image| is_fenced(image, 2)).await;
+}
+
+#[tokio::test]
+async fn a_stuck_broker_is_fenced_although_it_beats_and_unfenced_when_it_moves_again() {
+    let mut cluster = Cluster::new(1);
+    let nodes = cluster.start_all();
+    let stalled_ms = Arc::new(AtomicU64::new(0));
+    let reported = Arc::clone(&stalled_ms);
+    let probe = Arc::new(move || BrokerHealth { stalled_ms: reported.load(Ordering::Relaxed), starting: false });
+    let session = nodes[0].handle.open_session(registration(&nodes[0]), probe);
+    nodes[0].sees("the broker unfenced", |image| is_unfenced(image, 1)).await;
+    stalled_ms.store(60_000, Ordering::Relaxed);
+    nodes[0].sees("the stuck broker fenced", |image| is_fenced(image, 1)).await;
+    stalled_ms.store(0, Ordering::Relaxed);
+    nodes[0].sees("the broker unfenced again", |image| is_unfenced(image, 1)).await;
+    drop(session);
+}
+
+#[tokio::test]
+async fn contact_with_the_controller_is_kept_up_to_date() {
+    let mut cluster = Cluster::new(1);
+    let nodes = cluster.start_all();
+    let session = nodes[0].handle.open_session(registration(&nodes[0]), healthy());
+    let first = contact(&session).await;
+    eventually("a later contact", || async { contact(&session).await > first }).await;
+}
+
+async fn contact(session: &tidelog_controller::BrokerSession) -> tokio::time::Instant {
+    let mut state = session.state();
+    let state = state.wait_for(|state| state.last_contact.is_some()).await.unwrap();
+    state.last_contact.unwrap()
+}

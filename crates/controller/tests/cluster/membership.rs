@@ -1,0 +1,66 @@
+//! Learners, wiped voters, snapshots for those who lag.
+
+use tidelog_wire::ErrorCode;
+
+use super::nodes::{Cluster, active_of, eventually};
+use super::{create_topic, error_of, serve_as_broker};
+
+#[tokio::test]
+async fn a_broker_that_is_no_voter_learns_everything_and_is_forgotten_when_dead() {
+    let mut cluster = Cluster::new(1);
+    let voter = cluster.start(1);
+    let _session = serve_as_broker(&voter).await;
+    assert_eq!(error_of(&voter.handle.submit(create_topic("before")).await.unwrap()), ErrorCode::NONE);
+    let learner = cluster.start(4);
+    learner.sees("the topic made before it came", |image| image.topic("before").is_some()).await;
+    let asked_by_learner = learner.handle.submit(create_topic("asked-by-a-learner")).await.unwrap();
+    assert_eq!(error_of(&asked_by_learner), ErrorCode::NONE);
+    learner.sees("its topic", |image| image.topic("asked-by-a-learner").is_some()).await;
+    let quorum = learner.handle.quorum().await.unwrap();
+    assert_eq!((quorum.voters.len(), quorum.observers.len()), (1, 1));
+    learner.kill();
+    eventually("the dead learner is out", || async {
+        voter.handle.quorum().await.is_ok_and(|quorum| quorum.observers.is_empty())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_wiped_voter_returns_as_somebody_else_and_gets_its_vote_back() {
+    let mut cluster = Cluster::new(3);
+    let mut nodes = cluster.start_all();
+    let _session = serve_as_broker(&nodes[0]).await;
+    assert_eq!(error_of(&nodes[0].handle.submit(create_topic("kept")).await.unwrap()), ErrorCode::NONE);
+    let wiped = nodes.remove((active_of(&nodes).await + 1) % 3);
+    let (id, before) = (wiped.id(), wiped.handle.node().directory_id);
+    wiped.kill();
+    std::fs::remove_dir_all(cluster.path(id)).unwrap();
+    let back = cluster.start(id);
+    let after = back.handle.node().directory_id;
+    assert_ne!(before, after);
+    back.sees("what the cluster knew", |image| image.topic("kept").is_some()).await;
+    eventually("the new disk votes in the old one's place", || async {
+        back.handle.quorum().await.is_ok_and(|quorum| {
+            let voters: Vec<_> = quorum.voters.iter().map(|voter| voter.directory_id).collect();
+            voters.len() == 3 && voters.contains(&after) && !voters.contains(&before)
+        })
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_node_whose_raft_store_alone_was_lost_does_not_pretend_to_remember() {
+    let mut cluster = Cluster::new(3);
+    let mut nodes = cluster.start_all();
+    active_of(&nodes).await;
+    for node in &nodes {
+        node.sees("the cluster id", |image| image.cluster_id().is_some()).await;
+    }
+    let lost = nodes.pop().unwrap();
+    let before = lost.handle.node().directory_id;
+    lost.kill();
+    std::fs::remove_dir_all(cluster.path(3).join("raft")).unwrap();
+    let back = cluster.start(3);
+    assert_ne!(back.handle.node().directory_id, before);
+    back.sees("the cluster id", |image| image.cluster_id().is_some()).await;
+}

@@ -1,1 +1,0 @@
-//! Requests to the active controller from wherever they are made.

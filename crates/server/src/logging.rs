@@ -4,13 +4,14 @@ use std::io::{self, IsTerminal};
 
 use tracing_subscriber::EnvFilter;
 
-/// `default` applies where RUST_LOG is not set.
-pub fn start(default: &str) {
+/// `default` applies where RUST_LOG is not set. Thread names tell the nodes of one process apart.
+pub fn start(default: &str, names_threads: bool) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
     let started = tracing_subscriber::fmt()
         .compact()
         .with_env_filter(filter)
         .with_ansi(io::stderr().is_terminal())
+        .with_thread_names(names_threads)
         .with_writer(io::stderr)
         .try_init();
     // A second call (tests) keeps the first one's lines.

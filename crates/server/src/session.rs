@@ -22,7 +22,7 @@ where
     C: FnOnce(Session) -> F,
     F: Future<Output = Result<Exit, Failure>>,
 {
-    logging::start(logging::COMMAND);
+    logging::start(logging::COMMAND, false);
     let printer = Printer::new(global.format);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let result = runtime.block_on(async {

@@ -44,7 +44,7 @@ enum Report {
 }
 
 pub fn run(args: DevArgs) -> Result<Exit, Failure> {
-    logging::start(logging::NODE);
+    logging::start(logging::NODE, true);
     let nodes = node_configs(&args)?;
     check_same_size(&args.data_dir, args.brokers)?;
     let (stop, stopping) = watch::channel(false);

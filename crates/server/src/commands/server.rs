@@ -22,7 +22,7 @@ pub struct ServerArgs {
 }
 
 pub fn run(args: ServerArgs) -> Result<Exit, Failure> {
-    logging::start(logging::NODE);
+    logging::start(logging::NODE, false);
     let environment =
         std::env::vars_os().filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)));
     let raw = RawConfig::gather(args.config.as_deref(), environment, &args.overrides)?;

@@ -1,0 +1,102 @@
+//! The binary's contract with scripts where no cluster is needed: exit codes, sentences, where they are printed.
+
+use std::fs;
+use std::net::TcpListener;
+use std::process::{Command, Output};
+
+const OK: i32 = 0;
+const USAGE: i32 = 2;
+const CANNOT_CONNECT: i32 = 3;
+
+/// Runs the binary with none of the caller's settings in its environment.
+fn tidelog(arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tidelog"));
+    for (variable, _) in std::env::vars() {
+        if variable.starts_with("KAFKA_") || variable.starts_with("TIDELOG_") || variable == "CLUSTER_ID" {
+            command.env_remove(variable);
+        }
+    }
+    command.args(arguments).output().expect("the binary runs")
+}
+
+fn exit_and_complaint(output: &Output) -> (i32, String) {
+    assert!(output.stdout.is_empty(), "{}", String::from_utf8_lossy(&output.stdout));
+    (output.status.code().expect("no signal"), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+#[test]
+fn a_wrong_setting_is_a_sentence_with_file_key_value_and_what_is_allowed() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("server.properties");
+    let path = file.to_str().unwrap();
+    let table = [
+        ("node.id=one", "line 1: node.id=one is not valid: must be a whole number from 0 to 2147483647"),
+        ("\nprocess.roles=zookeeper", "line 2: process.roles=zookeeper is not valid: must be broker, controller or"),
+        ("listeners=9092", "listeners=9092 is not valid: must be a list of NAME://host:port"),
+        ("log.retention.ms=soon", "log.retention.ms"),
+        ("a=\\u12", "line 1: \\u must be followed by four hexadecimal digits"),
+    ];
+    for (text, expected) in table {
+        fs::write(&file, text).unwrap();
+        let (exit, complaint) = exit_and_complaint(&tidelog(&["server", "--config", path]));
+        assert_eq!(exit, USAGE, "{complaint}");
+        assert!(complaint.contains(path) && complaint.contains(expected), "{text}: {complaint}");
+    }
+}
+
+#[test]
+fn wrong_usage_is_exit_code_2() {
+    let table: &[&[&str]] = &[
+        &["frobnicate"],
+        &["topic", "create"],
+        &["topic", "create", "x", "--partitions", "0"],
+        &["produce", "x", "--acks", "2"],
+        &["topic", "list", "-b", "host:port"],
+        &["server", "--override", "no-equals-sign"],
+        &["server", "--config", "/nowhere/server.properties"],
+        &["dev", "--brokers", "0"],
+    ];
+    for arguments in table {
+        let (exit, complaint) = exit_and_complaint(&tidelog(arguments));
+        assert_eq!(exit, USAGE, "{arguments:?}: {complaint}");
+        assert!(!complaint.is_empty());
+    }
+}
+
+#[test]
+fn nobody_listening_is_exit_code_3_with_a_way_out() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    drop(listener);
+    for command in [&["topic", "list"][..], &["cluster", "health"], &["produce", "x"], &["consume", "x"]] {
+        let arguments = [command, &["--bootstrap-server", &address]].concat();
+        let (exit, complaint) = exit_and_complaint(&tidelog(&arguments));
+        assert_eq!(exit, CANNOT_CONNECT, "{complaint}");
+        assert!(complaint.contains(&address) && complaint.contains("try: "), "{complaint}");
+    }
+}
+
+#[test]
+fn dev_refuses_the_data_of_a_cluster_of_another_size() {
+    let directory = tempfile::tempdir().unwrap();
+    for node in ["1", "2", "3"] {
+        fs::create_dir(directory.path().join(node)).unwrap();
+    }
+    let data_dir = directory.path().to_str().unwrap();
+    let (exit, complaint) = exit_and_complaint(&tidelog(&["dev", "--brokers", "1", "--data-dir", data_dir]));
+    assert_eq!(exit, USAGE, "{complaint}");
+    assert!(
+        complaint.contains("holds a cluster of 3 nodes, not 1") && complaint.contains("--brokers 3"),
+        "{complaint}"
+    );
+}
+
+#[test]
+fn help_names_the_exit_codes() {
+    let output = tidelog(&["--help"]);
+    assert_eq!(output.status.code(), Some(OK));
+    let help = String::from_utf8_lossy(&output.stdout).into_owned();
+    for word in ["server", "dev", "topic", "produce", "consume", "cluster", "bench", "10 cluster unhealthy"] {
+        assert!(help.contains(word), "{word}");
+    }
+}

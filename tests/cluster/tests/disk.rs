@@ -56,10 +56,6 @@ fn a_damaged_replica_is_repaired_from_the_others() {
 
 #[test]
 fn a_replica_damaged_while_all_were_down_does_not_lead() {
-    if Target::from_environment().is_ok_and(|t| kafka_differs(t, "it truncates committed records behind a flipped bit"))
-    {
-        return;
-    }
     scenario(Spec::brokers(3), |cluster| {
         cluster.create_topic(TOPIC, 1)?;
         let writer = Writer::confluent(cluster, TOPIC, Load::default(), &[])?;

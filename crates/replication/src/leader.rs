@@ -291,7 +291,7 @@ impl Leader {
         now_ms: i64,
         out: &mut Vec<Effect>,
     ) {
-        let reaches_isr = fetch.fetch_offset >= local.high_watermark().max(self.epoch_start);
+        let reaches_isr = fetch.fetch_offset >= self.join_mark(local);
         let outside = !self.isr.maximal_contains(fetch.replica);
         let Some(other) = self
             .others

@@ -312,7 +312,7 @@ impl World {
         let mut records = Vec::new();
         let response = match answer {
             FetchAnswer::Read { from, up_to, high_watermark, log_start, .. } => {
-                let up_to = up_to.get().min(from.get() + self.rng.random_range(1..8));
+                let up_to = up_to.get().min(from.get() + self.rng.random_range(1..self.options.fetch_records_max));
                 records = self.node(id).log.slice(from.get(), up_to);
                 let replica = fetch.replica;
                 self.drive(id, |partition, _| partition.answer_sent(replica, high_watermark));

@@ -162,6 +162,7 @@ impl World {
     pub fn heal(&mut self) {
         self.cut.clear();
         self.options.fault_every_ms = None;
+        self.options.fetch_records_max = 1000;
         self.options.lost_per_mille = 0;
         self.options.duplicated_per_mille = 0;
         for id in 1..=self.nodes.len() as i32 {

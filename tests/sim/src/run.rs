@@ -43,8 +43,9 @@ pub fn run(seed: u64) -> Outcome {
 fn check_recovered(world: &World) {
     let image = world.controller.image();
     assert!(image.leader > 0, "liveness: no leader: {image:?}");
-    assert_eq!(image.isr.len(), world.nodes.len(), "liveness: not all replicas are in sync: {image:?}");
     let leader = &world.nodes[image.leader as usize - 1];
+    let in_sync = image.isr.len() == world.nodes.len();
+    assert!(in_sync, "liveness: not all replicas are in sync: {image:?} {:?}", leader.partition);
     for node in &world.nodes {
         let partition = node.partition.as_ref().expect("every node is up and registered");
         assert_eq!(node.log.end(), leader.log.end(), "liveness: node {} is behind", node.id);

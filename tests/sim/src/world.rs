@@ -30,6 +30,7 @@ pub struct Options {
     pub duplicated_per_mille: u32,
     pub delay_ms_max: i64,
     pub flush_ms_max: i64,
+    pub fetch_records_max: i64,
     /// Average pause between faults; `None`: no faults.
     pub fault_every_ms: Option<i64>,
     pub faults_until_ms: i64,
@@ -49,6 +50,7 @@ impl Options {
             duplicated_per_mille: if bad_network { rng.random_range(0..100) } else { 0 },
             delay_ms_max: [1, 5, 20, 80][rng.random_range(0..4)],
             flush_ms_max: [1, 5, 30, 200][rng.random_range(0..4)],
+            fetch_records_max: rng.random_range(2..20),
             fault_every_ms: rng.random_bool(0.75).then(|| rng.random_range(50..1500)),
             faults_until_ms: 12_000,
         }

@@ -6,7 +6,7 @@ use crate::effect::Effect;
 use crate::isr::{Isr, IsrOutcome, IsrProposal, Request, RequestState};
 use crate::local::Local;
 use crate::progress::Progress;
-use tidelog_wire::types::{BrokerEpoch, BrokerId};
+use tidelog_wire::types::{BrokerEpoch, BrokerId, Offset};
 
 /// Pause after the controller refused a proposal or did not answer.
 const PROPOSAL_BACKOFF_MS: i64 = 100;
@@ -156,16 +156,8 @@ impl Leader {
         if now_ms < self.propose_after_ms {
             return;
         }
-        let mark = local.high_watermark().max(self.epoch_start);
-        let joins = |other: &&Progress| {
-            let reached = other
-                .durable_end()
-                .is_some_and(|durable_end| durable_end >= mark);
-            other.candidate && other.may_join() && reached && !isr.contains(&other.id)
-        };
-        let Some(adding) = self.others.iter().find(joins).map(|other| other.id) else {
-            return;
-        };
+        let Some(adding) = self.others.iter().find(|other| self.joins(other, local)) else { return };
+        let adding = adding.id;
         let isr = isr.clone();
         let mut new_isr = self.with_broker_epochs(&isr, local);
         new_isr.extend(self.with_broker_epochs(&[adding], local));
@@ -175,6 +167,16 @@ impl Leader {
             adding,
             request,
         };
+    }
+
+    fn joins(&self, other: &Progress, local: &Local) -> bool {
+        let reached = other.durable_end() >= Some(self.join_mark(local));
+        other.candidate && reached && other.may_join() && !self.isr.maximal_contains(other.id)
+    }
+
+    /// What a replica must have on disk to join the ISR.
+    pub(super) fn join_mark(&self, local: &Local) -> Offset {
+        local.high_watermark().max(self.epoch_start)
     }
 
     fn propose_shrink(&mut self, local: &Local, now_ms: i64, out: &mut Vec<Effect>) {
@@ -234,7 +236,7 @@ impl Leader {
             if isr.contains(&other.id) {
                 other.lag_deadline_ms(local.log.end, local.settings.replica_lag_time_max_ms)
             } else {
-                (other.candidate && other.may_join()).then_some(self.propose_after_ms)
+                self.joins(other, local).then_some(self.propose_after_ms)
             }
         };
         let due_ms = self.others.iter().filter_map(due_ms).min()?;

@@ -192,6 +192,7 @@ fn replicas_are_on_as_many_racks_as_there_are() {
     }
     cluster.create(topic(TOPIC, 60, 3, &[]), CreateOrigin::Admin);
     cluster.create(topic("wide", 10, 5, &[]), CreateOrigin::Admin);
+    assert!(cluster.leaders(TOPIC).values().all(|leaderships| *leaderships == 10), "{:?}", cluster.leaders(TOPIC));
     for name in [TOPIC, "wide"] {
         for (index, partition) in cluster.image.topic(name).expect("created").partitions() {
             let racks: BTreeSet<&str> = partition.replicas.iter().map(|id| rack_of(id.get())).collect();

@@ -111,7 +111,7 @@ impl<'a> PartitionUpdate<'a> {
     /// The record to write, if anything changes.
     pub fn build(self) -> Option<PartitionChange> {
         let min_isr = self.min_isr();
-        let mut outcome = self.outcome(min_isr);
+        let mut outcome = self.outcome();
         if outcome.isr.len() >= min_isr {
             // From here on the leader may commit without the others, so they hold everything no more.
             outcome.elr.clear();
@@ -137,8 +137,8 @@ impl<'a> PartitionUpdate<'a> {
         (change != nothing).then_some(change)
     }
 
-    fn outcome(&self, min_isr: usize) -> Outcome {
-        let (elr, last_known_elr) = self.eligible_and_last_known(min_isr);
+    fn outcome(&self) -> Outcome {
+        let (elr, last_known_elr) = self.eligible_and_last_known();
         if let Some(leader) = self.clean_leader(&elr) {
             let isr = if self.isr.is_empty() { vec![leader] } else { self.isr.clone() };
             let elr = elr.into_iter().filter(|member| !isr.contains(member)).collect();
@@ -163,10 +163,7 @@ impl<'a> PartitionUpdate<'a> {
     }
 
     /// Those that were in ISR or ELR and are not in the new ISR: whole ones may still lead, others are remembered.
-    fn eligible_and_last_known(&self, min_isr: usize) -> (Vec<BrokerId>, Vec<BrokerId>) {
-        if self.isr.len() >= min_isr {
-            return (Vec::new(), Vec::new());
-        }
+    fn eligible_and_last_known(&self) -> (Vec<BrokerId>, Vec<BrokerId>) {
         let Partition { isr, elr, last_known_elr, replicas, .. } = self.before;
         let outside = |member: &&BrokerId| !self.isr.contains(member);
         let was_eligible = |member: &BrokerId| isr.contains(member) || elr.contains(member);

@@ -1,13 +1,28 @@
 //! Starts and stops a broker: threads, recovery, registration, controlled shutdown.
 
 use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
 
-use tidelog_controller::ControllerHandle;
-use tokio::sync::oneshot;
+use tidelog_commitlog::disk::RealDisk;
+use tidelog_commitlog::{LogDir, LogDirOptions, LogDirStart, StorageError};
+use tidelog_controller::{BrokerHealth, BrokerSession, ControllerHandle};
+use tidelog_metadata::{BrokerRegistration, Endpoint};
+use tidelog_wire::{Str, Uuid};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::spawn_local;
+use tracing::info;
 
-use crate::net::BoundListener;
+use crate::admin_http::{self, ScrapeRequest};
+use crate::flusher::{DiskPool, Heartbeats, ShardBeat};
+use crate::metadata_applier::MetadataApplier;
+use crate::net::{BoundListener, sweep_connections};
 use crate::options::BrokerOptions;
+use crate::recovery::{self, Recovered};
 use crate::shard::Shard;
+use crate::timers::Timers;
+use crate::turn::Turn;
+use crate::{background, checkpoint, contact, shutdown};
 
 /// Entry point of the crate.
 pub struct Broker;
@@ -20,7 +35,7 @@ pub enum StartError {
     #[error("no listener is named {0}, which inter.broker.listener.name asks for")]
     NoInterBrokerListener(String),
     #[error("cannot use log directory: {0}")]
-    LogDir(#[from] tidelog_commitlog::StorageError),
+    LogDir(#[from] StorageError),
     #[error("cannot start a thread: {0}")]
     Thread(std::io::Error),
 }
@@ -40,12 +55,22 @@ impl Broker {
     pub async fn start(options: BrokerOptions, controller: ControllerHandle) -> Result<BrokerHandle, StartError> {
         let listeners = bind(&options)?;
         let addresses = listeners.iter().map(|listener| (listener.info.name.clone(), listener.local_addr)).collect();
+        let heartbeats = Arc::new(Heartbeats::new(options.disk.threads));
+        let (scrapes, scraped) = mpsc::channel(4);
+        let admin_address = match options.admin_listener {
+            Some(address) => Some(
+                admin_http::serve(address, scrapes, Arc::clone(&heartbeats))
+                    .await
+                    .map_err(|source| StartError::Listen { address, source })?,
+            ),
+            None => None,
+        };
         let (stop, stopped) = oneshot::channel();
-        let thread = std::thread::Builder::new()
-            .name(format!("broker-{}", options.node_id))
-            .spawn(move || run_shard(options, controller, listeners, stopped))
-            .map_err(StartError::Thread)?;
-        Ok(BrokerHandle { listeners: addresses, admin_address: None, stop: Some(stop), thread: Some(thread) })
+        let name = format!("broker-{}", options.node_id);
+        let parts = Parts { options, controller, listeners, heartbeats, scraped, stopped };
+        let thread =
+            std::thread::Builder::new().name(name).spawn(move || run_shard(parts)).map_err(StartError::Thread)?;
+        Ok(BrokerHandle { listeners: addresses, admin_address, stop: Some(stop), thread: Some(thread) })
     }
 }
 
@@ -91,24 +116,115 @@ fn bind(options: &BrokerOptions) -> Result<Vec<BoundListener>, StartError> {
     options.listeners.iter().map(bind_one).collect()
 }
 
-fn run_shard(
+/// What a shard's thread takes over.
+struct Parts {
     options: BrokerOptions,
     controller: ControllerHandle,
     listeners: Vec<BoundListener>,
+    heartbeats: Arc<Heartbeats>,
+    scraped: mpsc::Receiver<ScrapeRequest>,
     stopped: oneshot::Receiver<()>,
-) {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .expect("a runtime needs only memory and descriptors, which a starting process has");
+}
+
+fn run_shard(parts: Parts) {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return tracing::error!(%error, "the broker's runtime cannot start"),
+    };
     let tasks = tokio::task::LocalSet::new();
     tasks.block_on(&runtime, async move {
-        let shard = Shard::new(options, controller);
-        for listener in listeners {
-            tokio::task::spawn_local(listener.serve(std::rc::Rc::clone(&shard)));
+        if let Err(error) = live(parts).await {
+            tracing::error!(%error, "the broker cannot run");
         }
-        tokio::task::spawn_local(crate::net::sweep_connections(std::rc::Rc::clone(&shard)));
-        tokio::task::spawn_local(crate::timers::Timers::run(std::rc::Rc::clone(&shard)));
-        let _ = stopped.await;
     });
+    drop(tasks);
+    // A name look-up that hangs must not keep the process.
+    runtime.shutdown_background();
+}
+
+/// A broker's life on its shard: recovery, registration, service, hand-over, end.
+async fn live(parts: Parts) -> Result<(), StartError> {
+    let Parts { options, controller, listeners, heartbeats, scraped, mut stopped } = parts;
+    let registration = registration(&options, &controller, &listeners);
+    let (log_dir, start) = open_log_dir(&options, &controller)?;
+    let name = format!("broker-{}", options.node_id);
+    let disk = DiskPool::start(&name, options.disk.threads, Arc::clone(&heartbeats)).map_err(StartError::Thread)?;
+    let shard = Shard::new(options, controller, log_dir, disk, heartbeats);
+    spawn_services(&shard, listeners, scraped);
+    let recovered = recovery::recover(&shard, start).await;
+    let session = open_session(&shard, registration, &recovered);
+    spawn_local(contact::watch_controller(Rc::clone(&shard), session.state()));
+    spawn_local(MetadataApplier::new(Rc::clone(&shard), recovered).run(session.state()));
+    // A dropped handle leaves the broker running.
+    if (&mut stopped).await.is_err() {
+        std::future::pending::<()>().await;
+    }
+    info!("stopping");
+    if shard.options.controlled_shutdown {
+        shutdown::hand_over(&session).await;
+    }
+    shutdown::close_logs(&shard).await;
+    session.close().await;
+    Ok(())
+}
+
+fn open_log_dir(options: &BrokerOptions, controller: &ControllerHandle) -> Result<(LogDir, LogDirStart), StorageError> {
+    let limits = LogDirOptions {
+        open_files_max: options.disk.open_files_max,
+        producer_id_expiration_ms: options.disk.producer_id_expiration.as_millis() as i64,
+        ..LogDirOptions::default()
+    };
+    LogDir::open(Arc::new(RealDisk), &options.log_dir, controller.node().directory_id, limits)
+}
+
+fn spawn_services(shard: &Rc<Shard>, listeners: Vec<BoundListener>, scraped: mpsc::Receiver<ScrapeRequest>) {
+    for listener in listeners {
+        spawn_local(listener.serve(Rc::clone(shard)));
+    }
+    spawn_local(sweep_connections(Rc::clone(shard)));
+    spawn_local(Timers::run(Rc::clone(shard)));
+    spawn_local(Turn::run(Rc::clone(shard)));
+    spawn_local(crate::isr::IsrProposals::run(Rc::clone(shard)));
+    spawn_local(background::sync_marks(Rc::clone(shard)));
+    spawn_local(background::apply_retention(Rc::clone(shard)));
+    spawn_local(background::keep_house(Rc::clone(shard)));
+    spawn_local(checkpoint::keep(Rc::clone(shard)));
+    spawn_local(admin_http::answer_scrapes(Rc::clone(shard), scraped));
+    spawn_local(ShardBeat::new(Arc::clone(&shard.heartbeats)).run());
+}
+
+/// This incarnation, as it introduces itself; what recovery finds is added later.
+fn registration(
+    options: &BrokerOptions,
+    controller: &ControllerHandle,
+    listeners: &[BoundListener],
+) -> BrokerRegistration {
+    let endpoint = |listener: &BoundListener| Endpoint {
+        listener: Str::from(listener.info.name.clone()),
+        host: Str::from(listener.advertised.0.clone()),
+        port: listener.advertised.1,
+        security_protocol: 0,
+    };
+    BrokerRegistration {
+        broker_id: options.node_id,
+        cluster_id: None,
+        incarnation_id: Uuid(rand::random()),
+        directory_id: controller.node().directory_id,
+        endpoints: listeners.iter().map(endpoint).collect(),
+        rack: options.rack.clone().map(Str::from),
+        previous_broker_epoch: tidelog_wire::types::BrokerEpoch::NONE,
+        replicas: Vec::new(),
+    }
+}
+
+fn open_session(shard: &Rc<Shard>, registration: BrokerRegistration, recovered: &Recovered) -> BrokerSession {
+    let registration = BrokerRegistration {
+        cluster_id: shard.image().cluster_id().cloned(),
+        previous_broker_epoch: recovered.previous_epoch,
+        replicas: recovered.reports.clone(),
+        ..registration
+    };
+    let heartbeats = Arc::clone(&shard.heartbeats);
+    let health = move || BrokerHealth { stalled_ms: heartbeats.stalled_ms(), starting: !heartbeats.is_ready() };
+    shard.controller.open_session(registration, Arc::new(health))
 }

@@ -22,10 +22,16 @@ pub(crate) struct Served {
 
 /// Everything that is served, and nothing else is advertised.
 pub(crate) static SERVED: &[Served] = &[
+    Served { key: ApiKey::Produce, versions: api::produce::VERSIONS, handle: api::produce::handle },
+    Served { key: ApiKey::Fetch, versions: api::fetch::VERSIONS, handle: api::fetch::handle },
+    answered::<api::list_offsets::ListOffsets>(),
     answered::<api::metadata::Metadata>(),
     answered::<api::api_versions::ApiVersions>(),
     answered::<api::create_topics::CreateTopics>(),
     answered::<api::delete_topics::DeleteTopics>(),
+    answered::<api::delete_records::DeleteRecords>(),
+    answered::<api::init_producer_id::InitProducerId>(),
+    answered::<api::offset_for_leader_epoch::OffsetForLeaderEpoch>(),
     answered::<api::describe_configs::DescribeConfigs>(),
     answered::<api::alter_configs::AlterConfigs>(),
     answered::<api::create_partitions::CreatePartitions>(),

@@ -6,17 +6,31 @@
 //! Everything the broker knows of the cluster comes from the controller's image (`metadata_applier`).
 #![forbid(unsafe_code)]
 
+mod admin_http;
 mod api;
+mod background;
 mod broker;
+mod checkpoint;
 mod clock;
+mod cluster_view;
+mod contact;
 mod dispatch;
+mod fetch;
+mod fetcher;
 mod flusher;
+mod isr;
+mod metadata_applier;
 mod metrics;
 mod net;
 mod options;
+mod partition;
 mod peers;
+mod producer_ids;
+mod recovery;
 mod shard;
+mod shutdown;
 mod timers;
+mod turn;
 
 pub use broker::{Broker, BrokerHandle, StartError};
 pub use options::{BrokerOptions, DiskOptions, ListenerOptions, NetworkLimits, ReplicaOptions};

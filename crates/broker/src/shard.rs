@@ -3,22 +3,33 @@
 //! Nothing here is locked or atomic: all tasks of a shard run on one current_thread runtime. What other threads
 //! have for it comes through the flush inbox, the image's watch and the scrape channel.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use tidelog_commitlog::{AppendError, LogDir, StorageError};
 use tidelog_controller::{ControllerHandle, ControllerStatus};
 use tidelog_metadata::{BrokerIdentity, Image, Partition, Topic};
+use tidelog_wire::ErrorCode;
 use tidelog_wire::types::{BrokerEpoch, BrokerId, PartitionIndex};
 use tokio::sync::watch;
 use tokio::time::Instant;
+use tracing::{error, warn};
 
+use crate::background::{Deletions, Marks};
 use crate::clock::Clock;
+use crate::fetch::FetchSessions;
+use crate::fetcher::Fetchers;
+use crate::flusher::{DiskPool, Heartbeats};
+use crate::isr::IsrProposals;
 use crate::metrics::Metrics;
 use crate::net::{ConnectionLimits, LogLimit, OpenConnections};
 use crate::options::BrokerOptions;
+use crate::partition::{PartitionHandle, PartitionTable};
 use crate::peers::Peers;
+use crate::producer_ids::ProducerIds;
 use crate::timers::Timers;
+use crate::turn::Turn;
 
 /// Shared by all tasks of the shard.
 pub(crate) struct Shard {
@@ -31,6 +42,21 @@ pub(crate) struct Shard {
     pub connections: OpenConnections,
     pub connection_limits: Rc<ConnectionLimits>,
     pub bad_input_log: LogLimit,
+    pub storage_log: LogLimit,
+    pub follow_log: LogLimit,
+    pub partitions: PartitionTable,
+    pub turn: Turn,
+    pub sessions: FetchSessions,
+    pub fetchers: Fetchers,
+    pub isr_proposals: IsrProposals,
+    pub producer_ids: ProducerIds,
+    pub deletions: Deletions,
+    pub marks: Marks,
+    pub log_dir: LogDir,
+    pub disk: DiskPool,
+    pub heartbeats: Arc<Heartbeats>,
+    /// An image with our registration was applied: partitions are what it says.
+    pub is_ready: Cell<bool>,
     /// This incarnation's registration; -1 until it is registered.
     pub broker_epoch: Cell<BrokerEpoch>,
     /// The image whose partitions are applied, and those who wait for the next one.
@@ -39,11 +65,20 @@ pub(crate) struct Shard {
 }
 
 impl Shard {
-    pub(crate) fn new(options: BrokerOptions, controller: ControllerHandle) -> Rc<Self> {
+    pub(crate) fn new(
+        options: BrokerOptions,
+        controller: ControllerHandle,
+        log_dir: LogDir,
+        disk: DiskPool,
+        heartbeats: Arc<Heartbeats>,
+    ) -> Rc<Self> {
         let clock = Clock::start();
+        // Session ids of an earlier run must not look like ours.
+        let first_session_id = (clock.wall_ms() & 0x3fff_ffff) as i32;
         let image = Arc::clone(&controller.image().borrow());
         Rc::new(Self {
             connection_limits: Rc::new(ConnectionLimits::new(&options.network, Instant::now())),
+            sessions: FetchSessions::new(options.replica.fetch_sessions_max, first_session_id),
             options: Rc::new(options),
             clock,
             controller_status: controller.status(),
@@ -53,6 +88,19 @@ impl Shard {
             timers: Timers::default(),
             connections: OpenConnections::default(),
             bad_input_log: LogLimit::default(),
+            storage_log: LogLimit::default(),
+            follow_log: LogLimit::default(),
+            partitions: PartitionTable::default(),
+            turn: Turn::default(),
+            fetchers: Fetchers::default(),
+            isr_proposals: IsrProposals::default(),
+            producer_ids: ProducerIds::default(),
+            deletions: Deletions::default(),
+            marks: Marks::default(),
+            log_dir,
+            disk,
+            heartbeats,
+            is_ready: Cell::new(false),
             broker_epoch: Cell::new(BrokerEpoch::NONE),
             image: watch::Sender::new(image),
         })
@@ -87,10 +135,42 @@ impl Shard {
     }
 
     /// The leader to tell clients: none while the one in the image looks dead, or is us and stepped aside.
-    pub(crate) fn visible_leader(&self, _topic: &Topic, _index: PartitionIndex, partition: &Partition) -> BrokerId {
-        if self.peers.is_suspect(partition.leader) {
-            return BrokerId::NONE;
+    pub(crate) fn visible_leader(&self, topic: &Topic, index: PartitionIndex, partition: &Partition) -> BrokerId {
+        let is_aside = || self.partitions.get(topic.id, index).is_some_and(|host| host.stepped_aside.get());
+        match partition.leader {
+            leader if self.peers.is_suspect(leader) => BrokerId::NONE,
+            leader if leader == self.node_id() && is_aside() => BrokerId::NONE,
+            leader => leader,
         }
-        partition.leader
+    }
+
+    /// The partition of this name, or what to tell a client that asks for it here.
+    pub(crate) fn partition(&self, topic: &str, index: PartitionIndex) -> Result<PartitionHandle, ErrorCode> {
+        let image = self.image();
+        let topic_id = image.topic_id(topic).ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)?;
+        self.partitions.get(topic_id, index).ok_or_else(|| match image.has_partition(topic_id, index) {
+            true => ErrorCode::NOT_LEADER_OR_FOLLOWER,
+            false => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+        })
+    }
+
+    pub(crate) fn append_error(&self, error: &AppendError) {
+        if let AppendError::Storage(error) = error {
+            self.storage_error(error);
+        } else if let Some(suppressed) = self.storage_log.permit() {
+            warn!(%error, suppressed, "append refused");
+        }
+    }
+
+    /// A broken log directory costs this broker its leaderships: the controller hears that it does not move any more, and
+    /// fences it. Everything else is for the operator to read and for whoever asked to try again.
+    pub(crate) fn storage_error(&self, reason: &StorageError) {
+        if let StorageError::Offline { .. } = reason
+            && self.heartbeats.fail()
+        {
+            error!(%reason, "log directory failed, leaving the cluster until a restart");
+        } else if let Some(suppressed) = self.storage_log.permit() {
+            warn!(%reason, suppressed, "storage");
+        }
     }
 }

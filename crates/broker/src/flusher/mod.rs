@@ -7,5 +7,5 @@
 mod pool;
 mod stall;
 
-pub(crate) use pool::{DiskPool, FlushInbox, FlushResult};
+pub(crate) use pool::DiskPool;
 pub(crate) use stall::{Heartbeats, ShardBeat};

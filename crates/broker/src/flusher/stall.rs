@@ -4,17 +4,24 @@
 //! even though its process is well and its sockets answer.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// How often a shard says that it is alive.
 pub(crate) const SHARD_BEAT_INTERVAL: Duration = Duration::from_millis(100);
+
+/// What a failed log directory reports: longer than any session timeout.
+const FAILED_STALL_MS: u64 = 3_600_000;
 
 /// Start times of outstanding operations in milliseconds since `origin` plus one; 0 is idle.
 pub(crate) struct Heartbeats {
     origin: Instant,
     flushes: Box<[AtomicU64]>,
     shard: AtomicU64,
+    /// The log directory is offline: nothing will ever advance again.
+    failed: AtomicBool,
+    /// The broker has opened its logs and applied its registration.
+    ready: AtomicBool,
 }
 
 impl Heartbeats {
@@ -23,6 +30,8 @@ impl Heartbeats {
             origin: Instant::now(),
             flushes: (0..disk_threads.max(1)).map(|_| AtomicU64::new(0)).collect(),
             shard: AtomicU64::new(0),
+            failed: AtomicBool::new(false),
+            ready: AtomicBool::new(false),
         }
     }
 
@@ -36,6 +45,9 @@ impl Heartbeats {
 
     /// Milliseconds that the oldest outstanding operation has been waiting; 0 if everything moves.
     pub(crate) fn stalled_ms(&self) -> u64 {
+        if self.failed.load(Ordering::Relaxed) {
+            return FAILED_STALL_MS;
+        }
         let now_ms = self.now_ms();
         let age = |since: &AtomicU64| match since.load(Ordering::Relaxed) {
             0 => 0,
@@ -43,6 +55,23 @@ impl Heartbeats {
         };
         let shard = age(&self.shard).saturating_sub(SHARD_BEAT_INTERVAL.as_millis() as u64);
         self.flushes.iter().map(age).max().unwrap_or(0).max(shard)
+    }
+
+    /// Returns whether this is the first failure.
+    pub(crate) fn fail(&self) -> bool {
+        !self.failed.swap(true, Ordering::Relaxed)
+    }
+
+    pub(crate) fn has_failed(&self) -> bool {
+        self.failed.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_ready(&self) {
+        self.ready.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn is_ready(&self) -> bool {
+        self.ready.load(Ordering::Acquire)
     }
 
     fn now_ms(&self) -> u64 {

@@ -11,7 +11,8 @@ mod log_limit;
 mod notify;
 mod outbox;
 
-pub(crate) use connection::{ConnectionInfo, Peer};
+pub(crate) use connection::ConnectionInfo;
+pub(crate) use frames::{BadFrameLength, FrameBuffer};
 pub(crate) use limits::ConnectionLimits;
 pub(crate) use listener::{BoundListener, ListenerInfo, OpenConnections, sweep_connections};
 pub(crate) use log_limit::LogLimit;

@@ -1,0 +1,124 @@
+//! The shard's numbers in Prometheus' text form, under the names that Kafka's JMX exporter gives them.
+
+use std::fmt::Write as _;
+
+use tidelog_metadata::Health;
+
+use crate::metrics::LATENCY_BOUNDS_US;
+use crate::shard::Shard;
+
+struct Text(String);
+
+impl Text {
+    fn family(&mut self, name: &str, kind: &str, help: &str) {
+        let _ = write!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
+    }
+
+    fn single(&mut self, name: &str, kind: &str, help: &str, value: u64) {
+        self.family(name, kind, help);
+        let _ = writeln!(self.0, "{name} {value}");
+    }
+}
+
+/// One scrape.
+pub(super) fn text(shard: &Shard) -> String {
+    let mut text = Text(String::with_capacity(16 << 10));
+    traffic(&mut text, shard);
+    partitions(&mut text, shard);
+    controller(&mut text, shard);
+    requests(&mut text, shard);
+    text.0
+}
+
+fn traffic(text: &mut Text, shard: &Shard) {
+    const PREFIX: &str = "kafka_server_brokertopicmetrics";
+    let metrics = &shard.metrics;
+    let counters = [
+        ("messagesin", "Records appended by producers.", &metrics.messages_in),
+        ("bytesin", "Bytes appended by producers.", &metrics.bytes_in),
+        ("bytesout", "Record bytes sent to consumers.", &metrics.bytes_out),
+        ("replicationbytesin", "Record bytes fetched from leaders.", &metrics.replication_bytes_in),
+        ("replicationbytesout", "Record bytes sent to followers.", &metrics.replication_bytes_out),
+        ("failedproducerequests", "Batches refused.", &metrics.failed_produce_requests),
+        ("failedfetchrequests", "Partitions refused to consumers.", &metrics.failed_fetch_requests),
+    ];
+    for (name, help, counter) in counters {
+        text.single(&format!("{PREFIX}_{name}_total"), "counter", help, counter.get());
+    }
+    let counters = [
+        ("kafka_server_replicamanager_isrshrinks_total", "Replicas dropped from ISRs.", &metrics.isr_shrinks),
+        ("kafka_server_replicamanager_isrexpands_total", "Replicas taken into ISRs.", &metrics.isr_expands),
+        ("kafka_log_logflushstats_flushes_total", "Log flushes completed.", &metrics.flushes),
+        ("tidelog_network_bad_requests_total", "Frames refused.", &metrics.bad_requests),
+    ];
+    for (name, help, counter) in counters {
+        text.single(name, "counter", help, counter.get());
+    }
+    let open = shard.connection_limits.open() as u64;
+    text.single("kafka_server_socketservermetrics_connection_count", "gauge", "Open client connections.", open);
+    let sessions = shard.sessions.count() as u64;
+    text.single("kafka_server_fetchsessioncache_numincrementalfetchsessions", "gauge", "Fetch sessions.", sessions);
+}
+
+fn partitions(text: &mut Text, shard: &Shard) {
+    const PREFIX: &str = "kafka_server_replicamanager";
+    let health = shard.image().health_of_led_by(shard.node_id());
+    let gauges = [
+        ("partitioncount", "Replicas on this broker.", shard.partitions.len()),
+        ("leadercount", "Partitions led by this broker.", health.partitions),
+        ("underreplicatedpartitions", "Led partitions with replicas out of sync.", health.under_replicated),
+        ("underminisrpartitioncount", "Led partitions below min.insync.replicas.", health.under_min_isr),
+        ("atminisrpartitioncount", "Led partitions at min.insync.replicas.", health.at_min_isr),
+    ];
+    for (name, help, value) in gauges {
+        text.single(&format!("{PREFIX}_{name}"), "gauge", help, value as u64);
+    }
+    let failed = u64::from(shard.heartbeats.has_failed());
+    text.single("kafka_log_logmanager_offlinelogdirectorycount", "gauge", "Log directories out of use.", failed);
+}
+
+fn controller(text: &mut Text, shard: &Shard) {
+    const PREFIX: &str = "kafka_controller_kafkacontroller";
+    let status = shard.controller.status();
+    let is_active = status.borrow().is_active;
+    let count = u64::from(is_active);
+    text.single(&format!("{PREFIX}_activecontrollercount"), "gauge", "1 on the active controller.", count);
+    if !is_active {
+        return;
+    }
+    let image = shard.image();
+    let Health { partitions, offline, active_brokers, fenced_brokers, preferred_leader_imbalance, .. } = image.health();
+    let gauges = [
+        ("globaltopiccount", "Topics of the cluster.", image.topic_count()),
+        ("globalpartitioncount", "Partitions of the cluster.", partitions),
+        ("offlinepartitionscount", "Partitions without a leader.", offline),
+        ("activebrokercount", "Brokers that serve.", active_brokers),
+        ("fencedbrokercount", "Brokers that are fenced.", fenced_brokers),
+        ("preferredreplicaimbalancecount", "Partitions not led by their first replica.", preferred_leader_imbalance),
+    ];
+    for (name, help, value) in gauges {
+        text.single(&format!("{PREFIX}_{name}"), "gauge", help, value as u64);
+    }
+}
+
+fn requests(text: &mut Text, shard: &Shard) {
+    const COUNT: &str = "kafka_network_requestmetrics_requests_total";
+    const TIME: &str = "kafka_network_requestmetrics_totaltime_seconds";
+    let all = shard.metrics.api_stats();
+    text.family(COUNT, "counter", "Requests answered.");
+    for (key, stats) in &all {
+        let _ = writeln!(text.0, "{COUNT}{{request=\"{}\"}} {}", key.name(), stats.requests);
+    }
+    text.family(TIME, "histogram", "From the arrival of a request to its answer.");
+    for (key, stats) in &all {
+        let mut cumulative = 0;
+        for (bound_us, count) in LATENCY_BOUNDS_US.iter().zip(&stats.buckets) {
+            cumulative += count;
+            let bound = *bound_us as f64 / 1e6;
+            let _ = writeln!(text.0, "{TIME}_bucket{{request=\"{}\",le=\"{bound}\"}} {cumulative}", key.name());
+        }
+        let _ = writeln!(text.0, "{TIME}_bucket{{request=\"{}\",le=\"+Inf\"}} {}", key.name(), stats.requests);
+        let _ = writeln!(text.0, "{TIME}_sum{{request=\"{}\"}} {}", key.name(), stats.total_us as f64 / 1e6);
+        let _ = writeln!(text.0, "{TIME}_count{{request=\"{}\"}} {}", key.name(), stats.requests);
+    }
+}

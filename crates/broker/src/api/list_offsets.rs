@@ -1,0 +1,111 @@
+//! ListOffsets (2): offsets by time, and the ends of a log.
+//!
+//! v1 one offset per partition, v2 isolation level, v4 leader epochs, v7 the record with the greatest timestamp (-3, KIP-734),
+//! v8 earliest local (-4, KIP-405), v9 latest tiered (-5, KIP-1005), v10 a timeout, v11 earliest pending upload (-6).
+//! Nothing is tiered here, so -4 is the log's start and -5 and -6 have no answer.
+
+use std::ops::RangeInclusive;
+
+use tidelog_replication::FetchError;
+use tidelog_wire::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
+use tidelog_wire::messages::list_offsets_response::{ListOffsetsPartitionResponse, ListOffsetsTopicResponse};
+use tidelog_wire::messages::{ListOffsetsRequest, ListOffsetsResponse};
+use tidelog_wire::types::{LeaderEpoch, Offset, PartitionIndex};
+use tidelog_wire::{ErrorCode, Str};
+
+use super::{Api, Context};
+use crate::partition::{PartitionHandle, fetch_error_code, read_error_code};
+
+const LATEST: i64 = -1;
+const EARLIEST: i64 = -2;
+const MAX_TIMESTAMP: i64 = -3;
+const EARLIEST_LOCAL: i64 = -4;
+const LATEST_TIERED: i64 = -5;
+const EARLIEST_PENDING_UPLOAD: i64 = -6;
+
+pub(crate) struct ListOffsets;
+
+impl Api for ListOffsets {
+    type Request = ListOffsetsRequest;
+    const VERSIONS: RangeInclusive<i16> = 1..=11;
+
+    async fn answer(context: Context, request: ListOffsetsRequest) -> ListOffsetsResponse {
+        let topics = request.topics.iter().map(|topic| answer_topic(&context, topic)).collect();
+        ListOffsetsResponse { topics, ..ListOffsetsResponse::default() }
+    }
+}
+
+fn answer_topic(context: &Context, topic: &ListOffsetsTopic) -> ListOffsetsTopicResponse {
+    let answer = |partition: &ListOffsetsPartition| {
+        let found = context
+            .shard
+            .partition(&topic.name, PartitionIndex(partition.partition_index))
+            .and_then(|host| find(context, &host, partition));
+        let found = found.unwrap_or_else(Found::error);
+        ListOffsetsPartitionResponse {
+            partition_index: partition.partition_index,
+            error_code: found.error_code,
+            timestamp: found.timestamp_ms,
+            offset: found.offset.get(),
+            leader_epoch: found.leader_epoch.get(),
+            ..ListOffsetsPartitionResponse::default()
+        }
+    };
+    ListOffsetsTopicResponse {
+        name: Str::clone(&topic.name),
+        partitions: topic.partitions.iter().map(answer).collect(),
+        ..ListOffsetsTopicResponse::default()
+    }
+}
+
+struct Found {
+    error_code: ErrorCode,
+    timestamp_ms: i64,
+    offset: Offset,
+    leader_epoch: LeaderEpoch,
+}
+
+impl Found {
+    const NOTHING: Self =
+        Self { error_code: ErrorCode::NONE, timestamp_ms: -1, offset: Offset(-1), leader_epoch: LeaderEpoch::NONE };
+
+    fn at(offset: Offset, leader_epoch: LeaderEpoch) -> Self {
+        Self { offset, leader_epoch, ..Self::NOTHING }
+    }
+
+    fn error(error_code: ErrorCode) -> Self {
+        Self { error_code, ..Self::NOTHING }
+    }
+}
+
+fn find(context: &Context, host: &PartitionHandle, asked: &ListOffsetsPartition) -> Result<Found, ErrorCode> {
+    let epoch = Some(LeaderEpoch(asked.current_leader_epoch)).filter(|epoch| *epoch >= LeaderEpoch(0));
+    let view = host.consumer_view(epoch).map_err(|error| refusal(context, error))?;
+    let by_record = |found: Result<Option<tidelog_commitlog::TimestampOffset>, _>| match found {
+        Ok(Some(found)) => {
+            Ok(Found { timestamp_ms: found.timestamp_ms, ..Found::at(found.offset, found.leader_epoch) })
+        }
+        Ok(None) => Ok(Found::NOTHING),
+        Err(error) => Err(read_error_code(&error)),
+    };
+    match asked.timestamp {
+        // Without transactions the last stable offset is the high watermark: both isolation levels agree.
+        LATEST => Ok(Found::at(view.high_watermark, view.leader_epoch)),
+        EARLIEST | EARLIEST_LOCAL => {
+            let epoch = host.epoch_for_offset(view.log_start).unwrap_or(view.leader_epoch);
+            Ok(Found::at(view.log_start, epoch))
+        }
+        MAX_TIMESTAMP => by_record(host.max_timestamp(view.high_watermark)),
+        LATEST_TIERED | EARLIEST_PENDING_UPLOAD => Ok(Found::NOTHING),
+        timestamp_ms if timestamp_ms >= 0 => by_record(host.offset_for_timestamp(timestamp_ms, view.high_watermark)),
+        _ => Err(ErrorCode::INVALID_REQUEST),
+    }
+}
+
+fn refusal(context: &Context, error: FetchError) -> ErrorCode {
+    match error {
+        // Clients before v5 do not know the newer code (KIP-207).
+        FetchError::OffsetNotAvailable if context.version < 5 => ErrorCode::LEADER_NOT_AVAILABLE,
+        error => fetch_error_code(error),
+    }
+}

@@ -1,0 +1,281 @@
+//! Produce (0): appends batches to partitions.
+//!
+//! v3 is the first with batches of format 2; v9 flexible, v10 CurrentLeader and NodeEndpoints (KIP-951), v13 topic ids.
+//! Records are handed on as slices of the request; acks=all waits at the partition until the high watermark has passed.
+//! Transactional producers are refused: transactions are not served yet.
+
+use std::cell::{Cell, RefCell};
+use std::ops::RangeInclusive;
+use std::rc::Rc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tidelog_replication::Acks;
+use tidelog_wire::messages::produce_request::TopicProduceData;
+use tidelog_wire::messages::produce_response::{
+    LeaderIdAndEpoch, NodeEndpoint, PartitionProduceResponse, TopicProduceResponse,
+};
+use tidelog_wire::messages::{ProduceRequest, ProduceResponse};
+use tidelog_wire::types::PartitionIndex;
+use tidelog_wire::{ErrorCode, Uuid};
+use tokio::time::Instant;
+
+use super::Context;
+use crate::cluster_view::LeaderHint;
+use crate::dispatch::{Call, Reply};
+use crate::partition::{AppendOutcome, PartitionHandle, PendingProduce, ProduceReply, Refusal, ReplyTo};
+use crate::shard::Shard;
+use crate::timers::{Expires, TimerKey};
+
+pub(crate) const VERSIONS: RangeInclusive<i16> = 3..=13;
+
+pub(crate) fn handle(call: Call) {
+    let Some((context, request, reply)) = call.decode::<ProduceRequest>() else {
+        return;
+    };
+    let acks = match request.acks {
+        0 | 1 => Acks::Leader,
+        -1 => Acks::All,
+        _ => return refuse_all(&request, reply, ErrorCode::INVALID_REQUIRED_ACKS),
+    };
+    if request.transactional_id.is_some() {
+        return refuse_all(&request, reply, ErrorCode::UNSUPPORTED_VERSION);
+    }
+    let is_answered = request.acks != 0;
+    let produce = ProduceCall::new(&context, &request, reply, is_answered);
+    if acks == Acks::All {
+        produce.start_timer(&context.shard, Duration::from_millis(request.timeout_ms.max(0) as u64));
+    }
+    let topics = request.topic_data.into_iter();
+    let mut index = 0;
+    for (topic_id, data) in topics.map(|topic| (topic_id_of(&context, &topic), topic.partition_data)) {
+        for partition in data {
+            let place = index;
+            index += 1;
+            let target = find(&context, topic_id, PartitionIndex(partition.index));
+            match (target, partition.records) {
+                (Ok(target), Some(records)) if !records.is_empty() => {
+                    produce.send(&context.shard, target, place, records, acks);
+                }
+                (Ok(_), _) => produce.refuse(place, ErrorCode::INVALID_RECORD),
+                (Err(code), _) => produce.refuse(place, code),
+            }
+        }
+    }
+    produce.close_if_complete();
+}
+
+fn topic_id_of(context: &Context, topic: &TopicProduceData) -> Option<Uuid> {
+    let image = context.shard.image();
+    match context.version {
+        ..13 => image.topic_id(&topic.name),
+        _ => image.topic_by_id(topic.topic_id).map(|topic| topic.id),
+    }
+}
+
+fn find(context: &Context, topic_id: Option<Uuid>, index: PartitionIndex) -> Result<PartitionHandle, ErrorCode> {
+    let Some(topic_id) = topic_id else {
+        return Err(match context.version {
+            ..13 => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+            _ => ErrorCode::UNKNOWN_TOPIC_ID,
+        });
+    };
+    let shard = &context.shard;
+    shard.partitions.get(topic_id, index).ok_or_else(|| match shard.image().has_partition(topic_id, index) {
+        true => ErrorCode::NOT_LEADER_OR_FOLLOWER,
+        false => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+    })
+}
+
+fn refuse_all(request: &ProduceRequest, reply: Reply, code: ErrorCode) {
+    if request.acks == 0 {
+        return reply.disconnect();
+    }
+    let refused = |index| PartitionProduceResponse {
+        index,
+        error_code: code,
+        base_offset: -1,
+        ..PartitionProduceResponse::default()
+    };
+    let responses = request.topic_data.iter().map(|topic| TopicProduceResponse {
+        name: topic.name.clone(),
+        topic_id: topic.topic_id,
+        partition_responses: topic.partition_data.iter().map(|partition| refused(partition.index)).collect(),
+    });
+    reply.send(&ProduceResponse { responses: responses.collect(), ..ProduceResponse::default() });
+}
+
+/// One produce request that collects its partitions' outcomes and answers when all are there.
+struct ProduceCall {
+    shard: Rc<Shard>,
+    listener: Rc<crate::net::ListenerInfo>,
+    reply: RefCell<Option<Reply>>,
+    is_answered: bool,
+    response: RefCell<ProduceResponse>,
+    /// Which topic and partition of the response an index stands for, and where its records went.
+    places: Vec<(usize, usize)>,
+    targets: RefCell<Vec<Option<PartitionHandle>>>,
+    open: RefCell<Vec<bool>>,
+    open_count: Cell<usize>,
+    /// Keeps the answer back until every partition was handed over.
+    is_complete: Cell<bool>,
+    timer: Cell<Option<TimerKey>>,
+    any_failed: Cell<bool>,
+}
+
+impl ProduceCall {
+    fn new(context: &Context, request: &ProduceRequest, reply: Reply, is_answered: bool) -> Rc<Self> {
+        let mut places = Vec::new();
+        let mut responses = Vec::with_capacity(request.topic_data.len());
+        for (topic_index, topic) in request.topic_data.iter().enumerate() {
+            let empty =
+                |index| PartitionProduceResponse { index, base_offset: -1, ..PartitionProduceResponse::default() };
+            places.extend((0..topic.partition_data.len()).map(|partition| (topic_index, partition)));
+            responses.push(TopicProduceResponse {
+                // Parked, it must not keep the whole request's buffer.
+                name: topic.name.detached(),
+                topic_id: topic.topic_id,
+                partition_responses: topic.partition_data.iter().map(|partition| empty(partition.index)).collect(),
+            });
+        }
+        let count = places.len();
+        Rc::new(Self {
+            shard: Rc::clone(&context.shard),
+            listener: Rc::clone(&context.connection.listener),
+            reply: RefCell::new(Some(reply)),
+            is_answered,
+            response: RefCell::new(ProduceResponse { responses, ..ProduceResponse::default() }),
+            places,
+            targets: RefCell::new(vec![None; count]),
+            open: RefCell::new(vec![true; count]),
+            open_count: Cell::new(count),
+            is_complete: Cell::new(false),
+            timer: Cell::new(None),
+            any_failed: Cell::new(false),
+        })
+    }
+
+    fn start_timer(self: &Rc<Self>, shard: &Shard, timeout: Duration) {
+        let waiting: Rc<dyn Expires> = Rc::clone(self) as _;
+        self.timer.set(Some(shard.timers.add(Instant::now() + timeout, waiting)));
+    }
+
+    fn send(self: &Rc<Self>, shard: &Shard, target: PartitionHandle, index: usize, records: Bytes, acks: Acks) {
+        self.targets.borrow_mut()[index] = Some(Rc::clone(&target));
+        let call: Rc<dyn ProduceReply> = Rc::clone(self) as _;
+        target.produce(shard, PendingProduce { records, acks, reply: ReplyTo { call, index } });
+    }
+
+    fn refuse(&self, index: usize, code: ErrorCode) {
+        self.fill(index, AppendOutcome::Refused(Refusal::of(code)));
+    }
+
+    fn close_if_complete(&self) {
+        self.is_complete.set(true);
+        self.answer_if_complete();
+    }
+
+    fn answer_if_complete(&self) {
+        if !self.is_complete.get() || self.open_count.get() > 0 {
+            return;
+        }
+        let Some(reply) = self.reply.borrow_mut().take() else {
+            return;
+        };
+        if let Some(timer) = self.timer.take() {
+            self.shard.timers.cancel(timer);
+        }
+        match (self.is_answered, self.any_failed.get()) {
+            (true, _) => reply.send(&*self.response.borrow()),
+            (false, false) => reply.send_nothing(),
+            // The only way to tell an acks=0 producer that something is wrong.
+            (false, true) => reply.disconnect(),
+        }
+    }
+
+    /// Who leads instead (KIP-951).
+    fn add_leader(&self, index: usize, code: ErrorCode) {
+        let topic_id = match (code, &self.targets.borrow()[index]) {
+            (ErrorCode::NOT_LEADER_OR_FOLLOWER, Some(target)) => Some(target.id.topic_id),
+            (ErrorCode::NOT_LEADER_OR_FOLLOWER, None) => None,
+            _ => return,
+        };
+        let (topic, partition) = self.places[index];
+        let mut response = self.response.borrow_mut();
+        let answered = &mut response.responses[topic];
+        let image = self.shard.image();
+        let found = match topic_id {
+            Some(topic_id) => image.topic_by_id(topic_id),
+            None if answered.topic_id != Uuid::ZERO => image.topic_by_id(answered.topic_id),
+            None => image.topic(&answered.name),
+        };
+        let data = &mut answered.partition_responses[partition];
+        let Some(hint) =
+            found.and_then(|topic| LeaderHint::of(&image, topic, PartitionIndex(data.index), &self.listener.name))
+        else {
+            return;
+        };
+        data.current_leader = LeaderIdAndEpoch { leader_id: hint.leader.get(), leader_epoch: hint.epoch.get() };
+        let endpoints = &mut response.node_endpoints;
+        if let Some(endpoint) = hint.endpoint
+            && endpoints.iter().all(|known| known.node_id != hint.leader.get())
+        {
+            endpoints.push(NodeEndpoint {
+                node_id: hint.leader.get(),
+                host: endpoint.host,
+                port: endpoint.port.into(),
+                rack: endpoint.rack,
+            });
+        }
+    }
+}
+
+impl ProduceReply for ProduceCall {
+    fn fill(&self, index: usize, outcome: AppendOutcome) {
+        if !std::mem::replace(&mut self.open.borrow_mut()[index], false) {
+            return;
+        }
+        let (topic, partition) = self.places[index];
+        let refused = {
+            let mut response = self.response.borrow_mut();
+            let data = &mut response.responses[topic].partition_responses[partition];
+            match outcome {
+                AppendOutcome::Stored { base_offset, log_append_time_ms, log_start } => {
+                    data.base_offset = base_offset.get();
+                    data.log_append_time_ms = log_append_time_ms;
+                    data.log_start_offset = log_start.get();
+                    None
+                }
+                AppendOutcome::Refused(refusal) => {
+                    data.error_code = refusal.code;
+                    data.error_message = refusal.message;
+                    Some(refusal.code)
+                }
+            }
+        };
+        if let Some(code) = refused {
+            self.any_failed.set(true);
+            self.add_leader(index, code);
+        }
+        self.open_count.set(self.open_count.get() - 1);
+        self.answer_if_complete();
+    }
+}
+
+impl Expires for ProduceCall {
+    /// The producer's time is over: what is not committed yet is answered as unknown. The records stay.
+    fn expire(self: Rc<Self>, _shard: &Rc<Shard>) {
+        self.timer.set(None);
+        for index in 0..self.places.len() {
+            if !self.open.borrow()[index] {
+                continue;
+            }
+            let target = self.targets.borrow()[index].clone();
+            let refusal = match target {
+                Some(target) => Refusal::from(target.expired_ack_error()),
+                None => Refusal::of(ErrorCode::REQUEST_TIMED_OUT),
+            };
+            self.fill(index, AppendOutcome::Refused(refusal));
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! A Fetch response in the making.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use bytes::Bytes;
+use tidelog_commitlog::{ReadError, ReadJob, ReadStart};
+use tidelog_replication::EpochEnd;
+use tidelog_wire::messages::FetchResponse;
+use tidelog_wire::messages::fetch_response::{
+    EpochEndOffset, FetchableTopicResponse, LeaderIdAndEpoch, NodeEndpoint, PartitionData,
+};
+use tidelog_wire::types::{Offset, PartitionIndex};
+use tidelog_wire::{ErrorCode, Str, Uuid};
+use tokio::sync::oneshot;
+
+use super::slot::TopicKey;
+use crate::cluster_view::LeaderHint;
+use crate::partition::{PartitionHandle, read_error_code};
+use crate::shard::Shard;
+
+/// A partition whose records are still to come from a disk thread.
+struct ColdRead {
+    topic: usize,
+    partition: usize,
+    job: ReadJob,
+}
+
+/// A slot of a follower that has no records to hear of, but a high watermark or log start.
+pub(super) struct News {
+    pub slot: usize,
+    pub partition: PartitionHandle,
+    pub marks: Marks,
+}
+
+#[derive(Default)]
+pub(super) struct Draft {
+    topics: Vec<FetchableTopicResponse>,
+    by_topic: HashMap<TopicKey, usize>,
+    endpoints: Vec<NodeEndpoint>,
+    cold: Vec<ColdRead>,
+    /// Of records, cold ones counted with what they may have at most.
+    pub record_bytes: usize,
+    /// Something a reader must hear at once: an error, a divergence.
+    pub is_urgent: bool,
+    pub news: Vec<News>,
+}
+
+/// Offsets that go with every successful answer.
+#[derive(Clone, Copy)]
+pub(super) struct Marks {
+    pub high_watermark: Offset,
+    pub log_start: Offset,
+}
+
+impl Draft {
+    /// Adds what a read gave; returns whether there are records.
+    pub(super) fn records(
+        &mut self,
+        topic: &TopicKey,
+        index: PartitionIndex,
+        marks: Marks,
+        read: Result<ReadStart, ReadError>,
+        max_bytes: usize,
+        read_committed: bool,
+    ) -> bool {
+        let (data, bytes, job) = match read {
+            Ok(ReadStart::Ready(records)) => {
+                let bytes = records.len();
+                (with_records(marks, records, read_committed), bytes, None)
+            }
+            Ok(ReadStart::Cold(job)) => (with_records(marks, Bytes::new(), read_committed), max_bytes, Some(job)),
+            Err(error) => {
+                self.error(topic, index, read_error_code(&error), None, marks.log_start);
+                return false;
+            }
+        };
+        let place = self.push(topic, index, data);
+        if let Some(job) = job {
+            self.cold.push(ColdRead { topic: place.0, partition: place.1, job });
+        }
+        self.record_bytes += bytes;
+        bytes > 0
+    }
+
+    pub(super) fn marks(&mut self, topic: &TopicKey, index: PartitionIndex, marks: Marks, read_committed: bool) {
+        self.push(topic, index, with_records(marks, Bytes::new(), read_committed));
+    }
+
+    pub(super) fn diverging(&mut self, topic: &TopicKey, index: PartitionIndex, end: EpochEnd) {
+        self.is_urgent = true;
+        let data = PartitionData {
+            high_watermark: -1,
+            diverging_epoch: EpochEndOffset { epoch: end.leader_epoch.get(), end_offset: end.end_offset.get() },
+            records: Some(Bytes::new()),
+            ..PartitionData::default()
+        };
+        self.push(topic, index, data);
+    }
+
+    pub(super) fn error(
+        &mut self,
+        topic: &TopicKey,
+        index: PartitionIndex,
+        code: ErrorCode,
+        leader: Option<LeaderHint>,
+        log_start: Offset,
+    ) {
+        self.is_urgent = true;
+        let mut data = PartitionData {
+            error_code: code,
+            high_watermark: -1,
+            log_start_offset: log_start.get(),
+            records: Some(Bytes::new()),
+            ..PartitionData::default()
+        };
+        if let Some(hint) = leader {
+            data.current_leader = LeaderIdAndEpoch { leader_id: hint.leader.get(), leader_epoch: hint.epoch.get() };
+            self.add_endpoint(hint);
+        }
+        self.push(topic, index, data);
+    }
+
+    fn add_endpoint(&mut self, hint: LeaderHint) {
+        let is_known = self.endpoints.iter().any(|endpoint| endpoint.node_id == hint.leader.get());
+        if let Some(endpoint) = hint.endpoint
+            && !is_known
+        {
+            self.endpoints.push(NodeEndpoint {
+                node_id: hint.leader.get(),
+                host: endpoint.host,
+                port: endpoint.port.into(),
+                rack: endpoint.rack,
+            });
+        }
+    }
+
+    fn push(&mut self, topic: &TopicKey, index: PartitionIndex, mut data: PartitionData) -> (usize, usize) {
+        data.partition_index = index.get();
+        let topics = &mut self.topics;
+        let place = *self.by_topic.entry(topic.clone()).or_insert_with(|| {
+            let (topic_id, name) = match topic {
+                TopicKey::Id(topic_id) => (*topic_id, Str::default()),
+                TopicKey::Name(name) => (Uuid::ZERO, name.clone()),
+            };
+            topics.push(FetchableTopicResponse { topic: name, topic_id, ..FetchableTopicResponse::default() });
+            topics.len() - 1
+        });
+        self.topics[place].partitions.push(data);
+        (place, self.topics[place].partitions.len() - 1)
+    }
+
+    /// The response, and what is still to be read into it.
+    pub(super) fn finish(self, session_id: i32) -> (FetchResponse, ColdReads) {
+        let response = FetchResponse {
+            session_id,
+            responses: self.topics,
+            node_endpoints: self.endpoints,
+            ..FetchResponse::default()
+        };
+        (response, ColdReads(self.cold))
+    }
+}
+
+fn with_records(marks: Marks, records: Bytes, read_committed: bool) -> PartitionData {
+    PartitionData {
+        high_watermark: marks.high_watermark.get(),
+        // Without transactions everything committed is stable.
+        last_stable_offset: marks.high_watermark.get(),
+        log_start_offset: marks.log_start.get(),
+        aborted_transactions: read_committed.then(Vec::new),
+        records: Some(records),
+        ..PartitionData::default()
+    }
+}
+
+/// Reads that wait for the device.
+pub(super) struct ColdReads(Vec<ColdRead>);
+
+impl ColdReads {
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Runs them side by side on the disk threads and fills the response.
+    pub(super) async fn fill(self, shard: &Rc<Shard>, response: &mut FetchResponse) {
+        type Pending = (usize, usize, oneshot::Receiver<Result<Bytes, ReadError>>);
+        let pending: Vec<Pending> = self
+            .0
+            .into_iter()
+            .map(|read| (read.topic, read.partition, shard.disk.run(move || read.job.run())))
+            .collect();
+        for (topic, partition, result) in pending {
+            let data = &mut response.responses[topic].partitions[partition];
+            match result.await {
+                Ok(Ok(records)) => data.records = Some(records),
+                Ok(Err(error)) => {
+                    if let ReadError::Storage(error) = &error {
+                        shard.storage_error(error);
+                    }
+                    data.error_code = read_error_code(&error);
+                }
+                Err(_) => data.error_code = ErrorCode::KAFKA_STORAGE_ERROR,
+            }
+        }
+    }
+}

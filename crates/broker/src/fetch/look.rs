@@ -1,0 +1,147 @@
+//! One look at a slot: what of its partition goes into the answer.
+
+use std::rc::Rc;
+
+use tidelog_commitlog::ReadStart;
+use tidelog_replication::{FetchAnswer, FetchError};
+use tidelog_wire::ErrorCode;
+use tidelog_wire::types::{BrokerEpoch, BrokerId, Offset};
+
+use super::draft::{Draft, Marks, News};
+use super::park::FetchCall;
+use super::slot::{Slot, SlotState, TopicKey};
+use crate::cluster_view::LeaderHint;
+use crate::partition::{PartitionHandle, fetch_error_code};
+use crate::shard::Shard;
+
+/// Looks at the slots of one session for one request.
+pub(super) struct Look<'a> {
+    pub shard: &'a Rc<Shard>,
+    pub call: &'a FetchCall,
+    pub draft: Draft,
+    /// The request's time is over: what still waits is answered as it is.
+    pub is_last: bool,
+}
+
+impl Look<'_> {
+    /// Returns the slot's next state: a consumer is told again until it asks for something else.
+    pub(super) fn consumer(&mut self, slot: &mut Slot) -> SlotState {
+        let Some(partition) = slot.resolve(self.shard).cloned() else {
+            let (code, hint) = self.absence(slot);
+            self.draft.error(&slot.topic, slot.index, code, hint, Offset(-1));
+            return SlotState::Queued;
+        };
+        match partition.consumer_fetch(slot.asked.current_leader_epoch, slot.asked.fetch_offset) {
+            Ok(view) if slot.asked.fetch_offset < view.high_watermark => {
+                let marks = Marks { high_watermark: view.high_watermark, log_start: view.log_start };
+                self.read(slot, &partition, view.high_watermark, marks);
+                SlotState::Queued
+            }
+            Ok(_) => SlotState::Idle,
+            Err(FetchError::OffsetNotAvailable) if !self.is_last => SlotState::Idle,
+            Err(error) => {
+                self.shard.metrics.failed_fetch_requests.add(1);
+                let hint = self.hint(slot, error);
+                self.draft.error(&slot.topic, slot.index, fetch_error_code(error), hint, log_start_of(error));
+                SlotState::Queued
+            }
+        }
+    }
+
+    /// Returns the slot's next state: having sent anything, we wait for the follower to name the partition again.
+    pub(super) fn follower(
+        &mut self,
+        index: usize,
+        slot: &mut Slot,
+        replica: BrokerId,
+        epoch: BrokerEpoch,
+    ) -> SlotState {
+        let Some(partition) = slot.resolve(self.shard).cloned() else {
+            self.draft.error(&slot.topic, slot.index, ErrorCode::UNKNOWN_TOPIC_ID, None, Offset(-1));
+            return SlotState::Sent;
+        };
+        match partition.follower_answer(&slot.follower_fetch(replica, epoch)) {
+            FetchAnswer::Read { from, up_to, high_watermark, log_start, news } => {
+                let marks = Marks { high_watermark, log_start };
+                if from < up_to {
+                    return match self.read(slot, &partition, up_to, marks) {
+                        true => {
+                            partition.answer_sent(replica, high_watermark);
+                            SlotState::Sent
+                        }
+                        false => SlotState::Queued,
+                    };
+                }
+                if news {
+                    self.draft.marks(&slot.topic, slot.index, marks, false);
+                    self.draft.news.push(News { slot: index, partition, marks });
+                }
+                SlotState::Idle
+            }
+            FetchAnswer::Diverging(end) => {
+                self.draft.diverging(&slot.topic, slot.index, end);
+                SlotState::Sent
+            }
+            FetchAnswer::WaitForImage => {
+                self.draft.error(&slot.topic, slot.index, ErrorCode::UNKNOWN_LEADER_EPOCH, None, Offset(-1));
+                SlotState::Sent
+            }
+            FetchAnswer::Error(error) => {
+                self.draft.error(&slot.topic, slot.index, fetch_error_code(error), None, log_start_of(error));
+                SlotState::Sent
+            }
+        }
+    }
+
+    /// Reads into the draft if there is room; returns whether anything was added. The first batch of an answer may be
+    /// larger than the room, or a reader with small limits would never get past it.
+    fn read(&mut self, slot: &Slot, partition: &PartitionHandle, up_to: Offset, marks: Marks) -> bool {
+        let left = self.call.max_bytes.saturating_sub(self.draft.record_bytes);
+        let room = slot.asked.max_bytes.min(left);
+        let is_first = self.draft.record_bytes == 0;
+        if room == 0 && !is_first {
+            return false;
+        }
+        match partition.read(slot.asked.fetch_offset, up_to, room, is_first) {
+            Ok(ReadStart::Ready(records)) if records.is_empty() => false,
+            read => {
+                self.draft.records(&slot.topic, slot.index, marks, read, room, self.call.read_committed);
+                true
+            }
+        }
+    }
+
+    /// Why a partition is not here.
+    fn absence(&self, slot: &Slot) -> (ErrorCode, Option<LeaderHint>) {
+        let image = self.shard.image();
+        let topic = match &slot.topic {
+            TopicKey::Id(topic_id) => image.topic_by_id(*topic_id),
+            TopicKey::Name(name) => image.topic(name),
+        };
+        match (topic, &slot.topic) {
+            (Some(topic), _) if topic.partition(slot.index).is_some() => {
+                let hint = LeaderHint::of(&image, topic, slot.index, &self.call.listener.name);
+                (ErrorCode::NOT_LEADER_OR_FOLLOWER, hint)
+            }
+            (None, TopicKey::Id(_)) => (ErrorCode::UNKNOWN_TOPIC_ID, None),
+            _ => (ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, None),
+        }
+    }
+
+    /// Errors that say "not me" come with who it is (KIP-951).
+    fn hint(&self, slot: &Slot, error: FetchError) -> Option<LeaderHint> {
+        match error {
+            FetchError::NotLeaderOrFollower | FetchError::FencedLeaderEpoch => self.absence(slot).1,
+            FetchError::UnknownLeaderEpoch | FetchError::OffsetOutOfRange { .. } | FetchError::OffsetNotAvailable => {
+                None
+            }
+        }
+    }
+}
+
+fn log_start_of(error: FetchError) -> Offset {
+    match error {
+        FetchError::OffsetOutOfRange { log_start } => log_start,
+        _ => Offset(-1),
+    }
+}

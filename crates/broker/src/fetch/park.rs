@@ -1,0 +1,199 @@
+//! Answering a fetch: now, when enough has come, or when its time is over.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::draft::{Draft, Marks};
+use super::look::Look;
+use super::session::{FetchSession, Reader};
+use super::slot::SlotState;
+use crate::dispatch::Reply;
+use crate::net::ListenerInfo;
+use crate::shard::Shard;
+use crate::timers::{Expires, TimerKey};
+
+/// A follower that has nothing to hear but a high watermark hears it so much later: mostly records come first.
+const NEWS_DELAY: Duration = Duration::from_millis(5);
+
+/// One Fetch request, as far as its answer depends on it.
+pub(crate) struct FetchCall {
+    pub reply: Reply,
+    pub max_wait: Duration,
+    pub min_bytes: usize,
+    pub max_bytes: usize,
+    pub read_committed: bool,
+    /// Every partition named appears in the answer (no session yet).
+    pub is_full: bool,
+    /// For the endpoints in the answer.
+    pub listener: Rc<ListenerInfo>,
+}
+
+/// A request that waits for more.
+pub(super) struct Parked {
+    call: FetchCall,
+    timer: TimerKey,
+    is_news_due: bool,
+    /// What the last look found, and how much had ever been appended then.
+    found: Option<(usize, u64)>,
+}
+
+impl FetchSession {
+    /// Answers the request or parks it. One that is parked already is answered at once: a session has one at a time.
+    pub(crate) fn serve(self: &Rc<Self>, shard: &Rc<Shard>, call: FetchCall) {
+        self.absorb_touched(shard);
+        let draft = self.draft(shard, &call, false);
+        if is_enough(self.reader, &draft, &call) || call.max_wait.is_zero() {
+            return self.send(shard, call, draft);
+        }
+        self.park(shard, call, &draft);
+    }
+
+    /// A newer request came while this one was parked (DESIGN 7.2).
+    pub(crate) fn answer_parked_empty(self: &Rc<Self>, shard: &Rc<Shard>) {
+        let parked = self.parked.borrow_mut().take();
+        if let Some(parked) = parked {
+            shard.timers.cancel(parked.timer);
+            self.send(shard, parked.call, Draft::default());
+        }
+    }
+
+    /// The turn's look at a session that was touched.
+    pub(crate) fn answer_if_ready(self: &Rc<Self>, shard: &Rc<Shard>) {
+        self.scheduled.set(false);
+        let Some(parked) = self.parked.borrow_mut().take() else {
+            return;
+        };
+        self.absorb_touched(shard);
+        if self.is_worth_a_look(&parked) {
+            let draft = self.draft(shard, &parked.call, false);
+            shard.timers.cancel(parked.timer);
+            match is_enough(self.reader, &draft, &parked.call) {
+                true => self.send(shard, parked.call, draft),
+                false => self.park(shard, parked.call, &draft),
+            }
+        } else {
+            *self.parked.borrow_mut() = Some(parked);
+        }
+    }
+
+    fn park(self: &Rc<Self>, shard: &Rc<Shard>, call: FetchCall, draft: &Draft) {
+        let is_news_due = !draft.news.is_empty();
+        for news in &draft.news {
+            self.slots.borrow_mut().enqueue(news.slot);
+        }
+        let wait = if is_news_due { NEWS_DELAY.min(call.max_wait) } else { call.max_wait };
+        let waiting: Rc<dyn Expires> = Rc::clone(self) as _;
+        let timer = shard.timers.add(Instant::now() + wait, waiting);
+        let found = (self.reader == Reader::Consumer).then(|| (draft.record_bytes, self.appended_bytes()));
+        *self.parked.borrow_mut() = Some(Parked { call, timer, is_news_due, found });
+        // What was touched while the session was looked at would otherwise wait for the next change.
+        if self.has_touched() && !self.scheduled.replace(true) {
+            shard.turn.answer(Rc::clone(self));
+        }
+    }
+
+    /// With `min_bytes` above one a look costs reads: it waits until enough was appended since the last.
+    fn is_worth_a_look(&self, parked: &Parked) -> bool {
+        match parked.found {
+            Some((found, appended)) if found > 0 => {
+                found as u64 + self.appended_bytes().saturating_sub(appended) >= parked.call.min_bytes as u64
+            }
+            _ => true,
+        }
+    }
+
+    fn appended_bytes(&self) -> u64 {
+        let slots = self.slots.borrow();
+        let queued = slots.queue.iter().filter_map(|slot| slots.all[*slot].as_ref()?.partition.as_ref());
+        queued.map(|partition| partition.appended_bytes.get()).sum()
+    }
+
+    /// Looks at all queued slots. `is_last`: the request's time is over, so what still waits is answered with an error.
+    fn draft(&self, shard: &Rc<Shard>, call: &FetchCall, is_last: bool) -> Draft {
+        let mut look = Look { shard, call, draft: Draft::default(), is_last };
+        let mut slots = self.slots.borrow_mut();
+        if is_last {
+            for slot in std::mem::take(&mut slots.waiting) {
+                slots.set_state(slot, SlotState::Idle);
+                slots.enqueue(slot);
+            }
+        }
+        for _ in 0..slots.queue.len() {
+            let Some(index) = slots.queue.pop_front() else {
+                break;
+            };
+            let Some(slot) = slots.all[index].as_mut() else {
+                continue;
+            };
+            slot.state = match self.reader {
+                Reader::Consumer => look.consumer(slot),
+                Reader::Follower(replica, epoch) => look.follower(index, slot, replica, epoch),
+            };
+            if slot.state == SlotState::Queued {
+                slots.queue.push_back(index);
+            }
+        }
+        look.draft
+    }
+
+    fn send(self: &Rc<Self>, shard: &Rc<Shard>, call: FetchCall, mut draft: Draft) {
+        if call.is_full {
+            self.add_silent_slots(&call, &mut draft);
+        }
+        match self.reader {
+            Reader::Consumer => shard.metrics.bytes_out.add(draft.record_bytes as u64),
+            Reader::Follower(replica, _) => {
+                shard.metrics.replication_bytes_out.add(draft.record_bytes as u64);
+                for news in draft.news.drain(..) {
+                    news.partition.answer_sent(replica, news.marks.high_watermark);
+                }
+            }
+        }
+        let (mut response, cold) = draft.finish(self.id);
+        if cold.is_empty() {
+            return call.reply.send(&response);
+        }
+        let shard = Rc::clone(shard);
+        tokio::task::spawn_local(async move {
+            cold.fill(&shard, &mut response).await;
+            call.reply.send(&response);
+        });
+    }
+
+    /// A full request hears of every partition it named, also of those without records.
+    fn add_silent_slots(&self, call: &FetchCall, draft: &mut Draft) {
+        if self.reader != Reader::Consumer {
+            return;
+        }
+        let slots = self.slots.borrow();
+        for slot in slots.all.iter().flatten().filter(|slot| slot.state == SlotState::Idle) {
+            if let Some(partition) = &slot.partition
+                && let Ok(view) = partition.consumer_fetch(slot.asked.current_leader_epoch, slot.asked.fetch_offset)
+            {
+                let marks = Marks { high_watermark: view.high_watermark, log_start: view.log_start };
+                draft.marks(&slot.topic, slot.index, marks, call.read_committed);
+            }
+        }
+    }
+}
+
+impl Expires for FetchSession {
+    fn expire(self: Rc<Self>, shard: &Rc<Shard>) {
+        let parked = self.parked.borrow_mut().take();
+        if let Some(parked) = parked {
+            self.absorb_touched(shard);
+            let draft = self.draft(shard, &parked.call, !parked.is_news_due);
+            self.send(shard, parked.call, draft);
+        }
+    }
+}
+
+/// Followers get records at once and news by the timer; consumers what they asked for.
+fn is_enough(reader: Reader, draft: &Draft, call: &FetchCall) -> bool {
+    match reader {
+        Reader::Consumer => draft.is_urgent || draft.record_bytes >= call.min_bytes.max(1) || call.min_bytes == 0,
+        Reader::Follower(..) => draft.is_urgent || draft.record_bytes > 0,
+    }
+}

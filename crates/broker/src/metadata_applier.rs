@@ -1,0 +1,318 @@
+//! Draws the consequences of a new image: which replicas this broker holds, what they are, how they are configured.
+//!
+//! Only what differs from the last image is looked at. Deleted topics go before created ones, because a recreated topic's
+//! logs have the directories of its predecessor's. The image is published to request handlers last, when the partitions
+//! already are what it says.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use tidelog_commitlog::{LogConfig, StorageError};
+use tidelog_controller::SessionState;
+use tidelog_metadata::config::{Resolver, TimestampType, TopicConfig};
+use tidelog_metadata::{ConfigResourceType, Image, Partition, Request, Topic, TopicChange, TopicIdPartition};
+use tidelog_replication::{Assignment, Durability, Partition as Protocol, Replica, Settings};
+use tidelog_wire::record_batch;
+use tidelog_wire::types::{BrokerEpoch, BrokerId, PartitionIndex};
+use tokio::sync::watch;
+use tracing::{info, warn};
+
+use crate::partition::{PartitionHandle, PartitionHost, PartitionId};
+use crate::recovery::Recovered;
+use crate::shard::Shard;
+
+/// Applies images one after the other.
+pub(crate) struct MetadataApplier {
+    shard: Rc<Shard>,
+    applied: Arc<Image>,
+    /// Logs that were opened at start and wait for the image to name them.
+    recovered: Recovered,
+}
+
+impl MetadataApplier {
+    /// `applied` starts empty: the first image is all new.
+    pub(crate) fn new(shard: Rc<Shard>, recovered: Recovered) -> Self {
+        Self { shard, applied: Arc::new(Image::new()), recovered }
+    }
+
+    /// Follows the controller's image until the shard ends. The first image to be applied is one that holds this
+    /// incarnation's registration (DESIGN 7.6).
+    pub(crate) async fn run(mut self, mut session: watch::Receiver<SessionState>) {
+        let mut images = self.shard.controller.image();
+        loop {
+            let epoch = session.borrow_and_update().broker_epoch;
+            if let Some(epoch) = epoch
+                && epoch != self.shard.broker_epoch.get()
+            {
+                self.registered(epoch);
+            }
+            let image = Arc::clone(&images.borrow_and_update());
+            if self.is_registered_in(&image) {
+                self.apply(image);
+                if !self.shard.is_ready.replace(true) {
+                    self.recovered.discard_strays(&self.shard);
+                    self.shard.heartbeats.set_ready();
+                }
+            } else {
+                self.shard.publish_image(image);
+            }
+            tokio::select! {
+                changed = images.changed() => if changed.is_err() { return },
+                changed = session.changed(), if self.shard.broker_epoch.get() == BrokerEpoch::NONE => {
+                    if changed.is_err() { return }
+                }
+            }
+        }
+    }
+
+    /// A registration, mostly the only one. After another, every replica starts over under the new broker epoch.
+    fn registered(&mut self, epoch: BrokerEpoch) {
+        info!(%epoch, "registered");
+        self.shard.broker_epoch.set(epoch);
+        self.shard.is_ready.set(false);
+        self.applied = Arc::new(Image::new());
+        for host in self.shard.partitions.all() {
+            self.set_aside(&host);
+        }
+    }
+
+    /// Takes the host down and keeps its log for the next one.
+    fn set_aside(&mut self, host: &PartitionHandle) {
+        let high_watermark = host.high_watermark();
+        host.stop(&self.shard);
+        self.shard.partitions.remove(host);
+        if let Some(log) = host.take_log() {
+            self.recovered.put_back(host.id.log_id(), log, high_watermark);
+        }
+    }
+
+    /// Once an image with our registration was applied, all later ones are: were we replaced, they say so.
+    fn is_registered_in(&self, image: &Image) -> bool {
+        let identity = self.shard.identity();
+        self.shard.is_ready.get()
+            || image.broker(identity.broker_id).is_some_and(|broker| broker.epoch == identity.broker_epoch)
+    }
+
+    fn apply(&mut self, image: Arc<Image>) {
+        let before = std::mem::replace(&mut self.applied, Arc::clone(&image));
+        let diff = image.diff(&before);
+        let deleted = |change: &&TopicChange<'_>| matches!(change, TopicChange::Deleted(_));
+        for change in diff.topics.iter().filter(deleted) {
+            self.apply_topic(&image, *change);
+        }
+        for change in diff.topics.iter().filter(|change| !deleted(change)) {
+            self.apply_topic(&image, *change);
+        }
+        if !diff.brokers.is_empty() || !diff.configs.is_empty() {
+            let configured: Vec<_> = diff.configs.iter().collect();
+            self.refresh_all(&image, |topic| {
+                configured.iter().any(|resource| {
+                    resource.kind != ConfigResourceType::Topic || resource.name.as_str() == topic.name.as_str()
+                })
+            });
+        }
+        self.report_recovered(&image);
+        self.shard.publish_image(image);
+        self.shard.sessions.image_changed(&self.shard);
+        self.shard.fetchers.image_changed();
+    }
+
+    fn apply_topic(&mut self, image: &Image, change: TopicChange<'_>) {
+        let node = self.shard.node_id();
+        for diff in change.partitions() {
+            let (index, before, after) = (diff.partition, diff.before, diff.after);
+            let is_here = |partition: Option<&Arc<Partition>>| {
+                partition.is_some_and(|partition| partition.replicas.contains(&node))
+            };
+            match (change, after) {
+                (TopicChange::Created(topic) | TopicChange::Changed { after: topic, .. }, Some(after))
+                    if is_here(Some(after)) =>
+                {
+                    self.place(image, topic, index, after);
+                }
+                (TopicChange::Deleted(topic) | TopicChange::Changed { after: topic, .. }, _) if is_here(before) => {
+                    self.remove(topic, index);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// The partition has a replica here: makes sure of it, and tells it what it is.
+    fn place(&mut self, image: &Image, topic: &Topic, index: PartitionIndex, partition: &Partition) {
+        let known = self.shard.partitions.get(topic.id, index);
+        let is_damaged = |host: &PartitionHandle| host.is_damaged() && self.is_led_by_another(partition);
+        if let Some(damaged) = known.as_ref().filter(|host| is_damaged(host)) {
+            self.set_aside(damaged);
+        }
+        let host = match known.filter(|host| !host.stopped.get()) {
+            Some(host) => host,
+            None => match self.create(image, topic, index, partition) {
+                Ok(host) => host,
+                Err(error) => {
+                    warn!(topic = %topic.name, partition = %index, %error, "cannot open the log");
+                    return self.shard.storage_error(&error);
+                }
+            },
+        };
+        assign(&self.shard, image, topic, partition, &host);
+    }
+
+    fn is_led_by_another(&self, partition: &Partition) -> bool {
+        partition.has_leader() && partition.leader != self.shard.node_id()
+    }
+
+    fn create(
+        &mut self,
+        image: &Image,
+        topic: &Topic,
+        index: PartitionIndex,
+        partition: &Partition,
+    ) -> Result<PartitionHandle, StorageError> {
+        let shard = &self.shard;
+        let id = PartitionId { topic: topic.name.clone(), topic_id: topic.id, index };
+        let (config, settings) = configuration(shard, image, topic);
+        let mut log = match self.recovered.take(&id.log_id()) {
+            Some(mut log) => {
+                log.set_config(config);
+                log
+            }
+            None => shard.log_dir.open_log(&id.log_id(), config, shard.clock.wall_ms())?.0,
+        };
+        // Damaged bytes are kept as long as nobody else has better ones.
+        if let Some(damage) = log.damage().filter(|_| self.is_led_by_another(partition)).cloned() {
+            warn!(partition = %id, offset = %damage.offset, reason = damage.reason, "refetching damaged records");
+            log.truncate_to(damage.offset)?;
+        }
+        let offsets = tidelog_replication::LogOffsets {
+            start: log.log_start_offset(),
+            durable_end: log.durable_end(),
+            end: log.log_end_offset(),
+        };
+        let high_watermark = self.recovered.high_watermark(&id).unwrap_or(offsets.start);
+        let high_watermark = high_watermark.clamp(offsets.start, offsets.end);
+        let identity = shard.identity();
+        let protocol = Protocol::new(identity.broker_id, identity.broker_epoch, settings, offsets, high_watermark);
+        let host = Rc::new(PartitionHost::new(id, shard.partitions.next_key(), log, protocol));
+        shard.partitions.insert(Rc::clone(&host));
+        Ok(host)
+    }
+
+    fn remove(&mut self, topic: &Topic, index: PartitionIndex) {
+        let shard = &self.shard;
+        let Some(host) = shard.partitions.get(topic.id, index) else {
+            return;
+        };
+        info!(partition = %host.id, "replica removed");
+        host.stop(shard);
+        shard.partitions.remove(&host);
+        let Some(log) = host.take_log() else {
+            return;
+        };
+        match shard.log_dir.delete_log(log, shard.clock.wall_ms()) {
+            Ok(deleted) => shard.deletions.add(deleted),
+            Err(error) => shard.storage_error(&error),
+        }
+    }
+
+    /// Brokers or configs changed: every replica here may be another member's peer or under another rule.
+    fn refresh_all(&self, image: &Image, is_configured: impl Fn(&Topic) -> bool) {
+        for host in self.shard.partitions.all() {
+            let Some(topic) = image.topic_by_id(host.id.topic_id) else {
+                continue;
+            };
+            if let Some(partition) = topic.partition(host.id.index) {
+                assign(&self.shard, image, topic, partition, &host);
+            }
+            if is_configured(topic) {
+                let (config, settings) = configuration(&self.shard, image, topic);
+                host.configured(&self.shard, config, settings);
+            }
+        }
+    }
+
+    /// Replicas that were unclean and are in sync again are whole.
+    fn report_recovered(&self, image: &Image) {
+        let identity = self.shard.identity();
+        let Some(broker) = image.broker(identity.broker_id).filter(|broker| !broker.unclean.is_empty()) else {
+            return;
+        };
+        let is_in_sync = |partition: &&TopicIdPartition| {
+            image.partition(**partition).is_some_and(|state| state.isr.contains(&identity.broker_id))
+        };
+        let partitions: Vec<_> = broker.unclean.keys().filter(is_in_sync).copied().collect();
+        if !partitions.is_empty() {
+            let controller = self.shard.controller.clone();
+            tokio::task::spawn_local(async move {
+                // Said again with the next image if it got lost.
+                let _ = controller.submit(Request::ReplicaRecovered { broker: identity, partitions }).await;
+            });
+        }
+    }
+}
+
+/// Tells a partition what the image says of it now.
+pub(crate) fn reapply(shard: &Rc<Shard>, host: &PartitionHandle) {
+    let image = shard.image();
+    if let Some(topic) = image.topic_by_id(host.id.topic_id)
+        && let Some(partition) = topic.partition(host.id.index)
+    {
+        assign(shard, &image, topic, partition, host);
+    }
+}
+
+fn assign(shard: &Rc<Shard>, image: &Image, topic: &Topic, partition: &Partition, host: &PartitionHandle) {
+    let replica = |id: &BrokerId| Replica {
+        id: *id,
+        broker_epoch: image.broker(*id).map_or(BrokerEpoch::NONE, |broker| broker.epoch),
+        eligible: image.is_active(*id),
+    };
+    let replicas: Vec<Replica> = partition.replicas.iter().map(replica).collect();
+    let assignment = Assignment {
+        leader: partition.leader,
+        leader_epoch: partition.leader_epoch,
+        partition_epoch: partition.partition_epoch,
+        replicas: &replicas,
+        isr: &partition.isr,
+        elr: &partition.elr,
+        min_isr: image.min_insync_replicas(topic, partition),
+    };
+    host.assigned(shard, &assignment);
+}
+
+/// What the topic's configuration means for log and protocol.
+pub(crate) fn configuration(shard: &Shard, image: &Image, topic: &Topic) -> (Arc<LogConfig>, Settings) {
+    let config = log_config(shard, image, &topic.name);
+    let replica = &shard.options.replica;
+    let settings = Settings {
+        durability: if config.write_caching { Durability::PageCache } else { Durability::Flushed },
+        replica_lag_time_max_ms: replica.lag_time_max.as_millis() as i64,
+        session_timeout_ms: replica.session_timeout.as_millis() as i64,
+    };
+    (Arc::new(config), settings)
+}
+
+/// The log's part of what is in force for the topic.
+pub(crate) fn log_config(shard: &Shard, image: &Image, topic: &str) -> LogConfig {
+    let resolver = Resolver { image, broker_id: shard.node_id(), static_configs: &shard.options.static_configs };
+    let topic = TopicConfig::resolve(&resolver, topic);
+    LogConfig {
+        segment_bytes: topic.segment_bytes.max(0) as u32,
+        segment_ms: topic.segment_ms,
+        segment_jitter_ms: topic.segment_jitter_ms,
+        segment_index_bytes: topic.segment_index_bytes.max(0) as u32,
+        index_interval_bytes: topic.index_interval_bytes.max(0) as u32,
+        cleanup_delete: topic.cleanup_policy.delete,
+        retention_ms: topic.retention_ms,
+        retention_bytes: topic.retention_bytes,
+        file_delete_delay_ms: topic.file_delete_delay_ms,
+        max_message_bytes: topic.max_message_bytes.max(0) as u32,
+        timestamp_type: match topic.message_timestamp_type {
+            TimestampType::CreateTime => record_batch::TimestampType::CreateTime,
+            TimestampType::LogAppendTime => record_batch::TimestampType::LogAppendTime,
+        },
+        timestamp_before_max_ms: topic.message_timestamp_before_max_ms,
+        timestamp_after_max_ms: topic.message_timestamp_after_max_ms,
+        write_caching: topic.write_caching,
+    }
+}

@@ -1,0 +1,127 @@
+//! Produce: what arrived in one wake-up is appended with one write, and acknowledged when it counts.
+
+use std::rc::Rc;
+
+use bytes::Bytes;
+use tidelog_commitlog::{AppendError, Appended};
+use tidelog_replication::{AckError, Acks};
+use tidelog_wire::types::LeaderEpoch;
+
+use super::acks::{AppendOutcome, ReplyTo};
+use super::host::{PartitionHost, State};
+use super::refusal::Refusal;
+use crate::shard::Shard;
+
+/// One partition's records of a produce request, waiting for the turn's append.
+pub(crate) struct PendingProduce {
+    /// One batch, as the producer sent it.
+    pub records: Bytes,
+    pub acks: Acks,
+    pub reply: ReplyTo,
+}
+
+impl PartitionHost {
+    /// Queues records for the append at the end of this turn.
+    pub(crate) fn produce(self: &Rc<Self>, shard: &Shard, produce: PendingProduce) {
+        self.state.borrow_mut().pending.push(produce);
+        if !self.append_queued.replace(true) {
+            shard.turn.append(Rc::clone(self));
+        }
+    }
+
+    /// Appends everything that is pending.
+    pub(crate) fn append_pending(self: &Rc<Self>, shard: &Rc<Shard>) {
+        self.append_queued.set(false);
+        let mut state = self.state.borrow_mut();
+        let state = &mut *state;
+        let (accepted, leader_epoch) = take_acceptable(state);
+        if accepted.is_empty() {
+            return;
+        }
+        let Some(log) = state.log.as_mut() else {
+            return refuse_all(accepted, &Refusal::from(tidelog_replication::ProduceError::NotLeaderOrFollower));
+        };
+        let batches: Vec<Bytes> = accepted.iter().map(|produce| produce.records.clone()).collect();
+        let results = log.append_all_as_leader(&batches, leader_epoch, shard.clock.wall_ms());
+        let log_end = log.log_end_offset();
+        self.count(shard, &batches, &results);
+        drop(batches);
+        state.protocol.appended(log_end, shard.clock.monotonic_ms(), &mut state.effects);
+        self.execute_effects(shard, state);
+        for (produce, result) in accepted.into_iter().zip(results) {
+            settle(shard, state, produce, result);
+        }
+        self.want_flush(shard, state);
+    }
+
+    /// What to answer to a parked produce whose time is over.
+    pub(crate) fn expired_ack_error(&self) -> AckError {
+        self.state.borrow().protocol.expired_ack_error()
+    }
+
+    fn count(&self, shard: &Shard, batches: &[Bytes], results: &[Result<Appended, AppendError>]) {
+        let (mut bytes, mut records) = (0, 0);
+        for (batch, result) in batches.iter().zip(results) {
+            if let Ok(appended) = result
+                && !appended.duplicate
+            {
+                bytes += batch.len() as u64;
+                records += (appended.last_offset - appended.base_offset + 1) as u64;
+            }
+        }
+        shard.metrics.bytes_in.add(bytes);
+        shard.metrics.messages_in.add(records);
+        self.appended_bytes.set(self.appended_bytes.get() + bytes);
+    }
+}
+
+/// Refuses what may not be appended now; the rest goes into one append.
+fn take_acceptable(state: &mut State) -> (Vec<PendingProduce>, LeaderEpoch) {
+    let mut accepted = std::mem::take(&mut state.pending);
+    let (leader, all) = (state.protocol.check_produce(Acks::Leader), state.protocol.check_produce(Acks::All));
+    let mut leader_epoch = LeaderEpoch::NONE;
+    accepted.retain(|produce| {
+        let check = match produce.acks {
+            Acks::Leader => leader,
+            Acks::All => all,
+        };
+        match check {
+            Ok(epoch) => leader_epoch = epoch,
+            Err(error) => produce.reply.fill(AppendOutcome::Refused(error.into())),
+        }
+        check.is_ok()
+    });
+    (accepted, leader_epoch)
+}
+
+/// Answers now what needs no other replica or is committed already, parks the rest.
+fn settle(shard: &Shard, state: &mut State, produce: PendingProduce, result: Result<Appended, AppendError>) {
+    let appended = match result {
+        Ok(appended) => appended,
+        Err(error) => {
+            if let AppendError::Storage(error) = &error {
+                shard.storage_error(error);
+            }
+            shard.metrics.failed_produce_requests.add(1);
+            return produce.reply.fill(AppendOutcome::Refused(Refusal::from(&error)));
+        }
+    };
+    let end = appended.last_offset + 1;
+    let outcome = AppendOutcome::Stored {
+        base_offset: appended.base_offset,
+        log_append_time_ms: appended.log_append_time_ms,
+        log_start: state.log.as_ref().map_or_else(Default::default, |log| log.log_start_offset()),
+    };
+    if produce.acks == Acks::All && end > state.protocol.high_watermark() {
+        state.acks.park(end, outcome, produce.reply);
+        state.protocol.ack_parked(end);
+    } else {
+        produce.reply.fill(outcome);
+    }
+}
+
+fn refuse_all(produces: Vec<PendingProduce>, refusal: &Refusal) {
+    for produce in produces {
+        produce.reply.fill(AppendOutcome::Refused(refusal.clone()));
+    }
+}

@@ -1,0 +1,167 @@
+//! The partition itself: what it consists of, and how an event passes through it.
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::rc::Rc;
+
+use tidelog_commitlog::{Log, LogId};
+use tidelog_replication::{Effect, EpochEnd, EpochHistory, LogOffsets, Partition as Protocol};
+use tidelog_wire::types::{BrokerId, LeaderEpoch, Offset, PartitionIndex};
+use tidelog_wire::{Str, Uuid};
+
+use super::acks::AckQueue;
+use super::append::PendingProduce;
+use super::trim::TrimWaiter;
+use super::watch::Watcher;
+use crate::shard::Shard;
+
+/// How the rest of the shard holds a partition. Partitions of one shard are called directly; where a partition lives is
+/// this type's business and nobody else's.
+pub(crate) type PartitionHandle = Rc<PartitionHost>;
+
+/// Names one partition of one incarnation of a topic.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct PartitionId {
+    pub topic: Str,
+    pub topic_id: Uuid,
+    pub index: PartitionIndex,
+}
+
+impl PartitionId {
+    pub(crate) fn log_id(&self) -> LogId {
+        LogId { topic: self.topic.clone(), partition: self.index, topic_id: self.topic_id }
+    }
+}
+
+impl fmt::Display for PartitionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.topic, self.index)
+    }
+}
+
+/// A replica and everyone who waits for it.
+pub(crate) struct PartitionHost {
+    pub id: PartitionId,
+    /// Names this host in the shard's table, for results that come back from other threads.
+    pub key: u64,
+    pub(super) state: RefCell<State>,
+    /// It waits in the turn's list of appends or flushes already.
+    pub(super) append_queued: Cell<bool>,
+    pub(super) flush_queued: Cell<bool>,
+    /// It waits in a fetcher's list of partitions to name.
+    pub fetch_queued: Cell<bool>,
+    /// The leader that our replica fetcher asks.
+    pub following: Cell<BrokerId>,
+    /// This leader isolated itself (DESIGN 7.9).
+    pub stepped_aside: Cell<bool>,
+    /// Deleted, reassigned or closed: nothing happens to it any more.
+    pub stopped: Cell<bool>,
+    /// Bytes appended since the start, by which parked fetches estimate what became readable.
+    pub appended_bytes: Cell<u64>,
+    pub(super) watchers: RefCell<Vec<Watcher>>,
+}
+
+pub(super) struct State {
+    /// `None` once the host is stopped and its log closed or deleted.
+    pub log: Option<Log>,
+    pub protocol: Protocol,
+    pub effects: Vec<Effect>,
+    pub pending: Vec<PendingProduce>,
+    pub acks: AckQueue,
+    pub trims: Vec<TrimWaiter>,
+    /// The tick that is booked with the shard.
+    pub booked_tick_ms: Option<i64>,
+}
+
+impl PartitionHost {
+    pub(crate) fn new(id: PartitionId, key: u64, log: Log, protocol: Protocol) -> Self {
+        Self {
+            id,
+            key,
+            state: RefCell::new(State {
+                log: Some(log),
+                protocol,
+                effects: Vec::new(),
+                pending: Vec::new(),
+                acks: AckQueue::default(),
+                trims: Vec::new(),
+                booked_tick_ms: None,
+            }),
+            append_queued: Cell::new(false),
+            flush_queued: Cell::new(false),
+            fetch_queued: Cell::new(false),
+            following: Cell::new(BrokerId::NONE),
+            stepped_aside: Cell::new(false),
+            stopped: Cell::new(false),
+            appended_bytes: Cell::new(0),
+            watchers: RefCell::default(),
+        }
+    }
+
+    /// Passes one event to the protocol and executes what comes of it.
+    pub(super) fn event<R>(
+        self: &Rc<Self>,
+        shard: &Rc<Shard>,
+        event: impl FnOnce(&mut Protocol, Option<&Log>, &mut Vec<Effect>, i64) -> R,
+    ) -> R {
+        let mut state = self.state.borrow_mut();
+        let state = &mut *state;
+        let now_ms = shard.clock.monotonic_ms();
+        let result = event(&mut state.protocol, state.log.as_ref(), &mut state.effects, now_ms);
+        self.execute_effects(shard, state);
+        result
+    }
+
+    /// Durable records of the log are known to be wrong.
+    pub(crate) fn is_damaged(&self) -> bool {
+        self.state.borrow().log.as_ref().is_some_and(|log| log.damage().is_some())
+    }
+
+    pub(crate) fn is_leader(&self) -> bool {
+        self.state.borrow().protocol.is_leader()
+    }
+
+    pub(crate) fn leader_epoch(&self) -> LeaderEpoch {
+        self.state.borrow().protocol.leader_epoch()
+    }
+
+    pub(crate) fn high_watermark(&self) -> Offset {
+        self.state.borrow().protocol.high_watermark()
+    }
+
+    /// Number of in-sync replicas if this replica leads.
+    pub(crate) fn isr_size(&self) -> usize {
+        self.state.borrow().protocol.isr().len()
+    }
+
+    /// Log start and end, and bytes on disk.
+    pub(crate) fn log_extent(&self) -> Option<(Offset, Offset, u64)> {
+        let state = self.state.borrow();
+        let log = state.log.as_ref()?;
+        Some((log.log_start_offset(), log.log_end_offset(), log.size_bytes()))
+    }
+
+    /// Takes the log out, for its closing or deletion. The host is of no use afterwards.
+    pub(crate) fn take_log(&self) -> Option<Log> {
+        self.stopped.set(true);
+        self.state.borrow_mut().log.take()
+    }
+}
+
+pub(super) fn offsets_of(log: &Log) -> LogOffsets {
+    LogOffsets { start: log.log_start_offset(), durable_end: log.durable_end(), end: log.log_end_offset() }
+}
+
+/// The log's leader-epoch checkpoint, as the protocol asks for it.
+pub(super) struct History<'a>(pub &'a Log);
+
+impl EpochHistory for History<'_> {
+    fn latest_epoch(&self) -> LeaderEpoch {
+        self.0.latest_epoch()
+    }
+
+    fn end_offset_for_epoch(&self, epoch: LeaderEpoch) -> Option<EpochEnd> {
+        let (leader_epoch, end_offset) = self.0.end_offset_for_epoch(epoch);
+        (leader_epoch != LeaderEpoch::NONE).then_some(EpochEnd { leader_epoch, end_offset })
+    }
+}

@@ -1,0 +1,96 @@
+//! Serving others: fetches of followers and consumers, offset look-ups.
+
+use std::rc::Rc;
+
+use tidelog_commitlog::{ReadError, ReadStart, TimestampOffset};
+use tidelog_replication::{ConsumerView, FetchAnswer, FetchError, FollowerFetch};
+use tidelog_wire::types::{BrokerId, LeaderEpoch, Offset};
+
+use super::host::{History, PartitionHost};
+use crate::shard::Shard;
+
+impl PartitionHost {
+    /// A follower named this partition in a Fetch: its progress counts, then it is answered.
+    pub(crate) fn follower_fetched(self: &Rc<Self>, shard: &Rc<Shard>, fetch: &FollowerFetch) -> FetchAnswer {
+        self.event(shard, |protocol, log, out, now_ms| match log {
+            Some(log) => protocol.follower_fetched(fetch, &History(log), now_ms, out),
+            None => FetchAnswer::Error(FetchError::NotLeaderOrFollower),
+        })
+    }
+
+    /// The answer to a fetch that was parked, as it is now.
+    pub(crate) fn follower_answer(&self, fetch: &FollowerFetch) -> FetchAnswer {
+        let state = self.state.borrow();
+        match &state.log {
+            Some(log) => state.protocol.follower_answer(fetch, &History(log)),
+            None => FetchAnswer::Error(FetchError::NotLeaderOrFollower),
+        }
+    }
+
+    pub(crate) fn answer_sent(&self, replica: BrokerId, high_watermark: Offset) {
+        self.state.borrow_mut().protocol.answer_sent(replica, high_watermark);
+    }
+
+    pub(crate) fn consumer_fetch(
+        &self,
+        current_leader_epoch: Option<LeaderEpoch>,
+        offset: Offset,
+    ) -> Result<ConsumerView, FetchError> {
+        self.state.borrow().protocol.consumer_fetch(current_leader_epoch, offset)
+    }
+
+    pub(crate) fn consumer_view(&self, current_leader_epoch: Option<LeaderEpoch>) -> Result<ConsumerView, FetchError> {
+        self.state.borrow().protocol.consumer_view(current_leader_epoch)
+    }
+
+    pub(crate) fn check_leader(&self, current_leader_epoch: Option<LeaderEpoch>) -> Result<LeaderEpoch, FetchError> {
+        self.state.borrow().protocol.check_leader(current_leader_epoch)
+    }
+
+    /// Whole batches of `[from, up_to)`; see [`tidelog_commitlog::Log::begin_read`].
+    pub(crate) fn read(
+        &self,
+        from: Offset,
+        up_to: Offset,
+        max_bytes: usize,
+        at_least_one: bool,
+    ) -> Result<ReadStart, ReadError> {
+        match self.state.borrow_mut().log.as_mut() {
+            Some(log) => log.begin_read(from, up_to, max_bytes, at_least_one),
+            None => Ok(ReadStart::Ready(bytes::Bytes::new())),
+        }
+    }
+
+    /// Where `epoch` or its nearest predecessor ends, for OffsetForLeaderEpoch.
+    pub(crate) fn end_offset_for_epoch(&self, epoch: LeaderEpoch) -> (LeaderEpoch, Offset) {
+        let state = self.state.borrow();
+        let unknown = (LeaderEpoch::NONE, Offset(-1));
+        state.log.as_ref().map_or(unknown, |log| log.end_offset_for_epoch(epoch))
+    }
+
+    pub(crate) fn epoch_for_offset(&self, offset: Offset) -> Option<LeaderEpoch> {
+        self.state.borrow().log.as_ref()?.epoch_for_offset(offset)
+    }
+
+    pub(crate) fn latest_epoch(&self) -> LeaderEpoch {
+        self.state.borrow().log.as_ref().map_or(LeaderEpoch::NONE, |log| log.latest_epoch())
+    }
+
+    pub(crate) fn offset_for_timestamp(
+        &self,
+        timestamp_ms: i64,
+        below: Offset,
+    ) -> Result<Option<TimestampOffset>, ReadError> {
+        match self.state.borrow_mut().log.as_mut() {
+            Some(log) => log.offset_for_timestamp(timestamp_ms, below),
+            None => Ok(None),
+        }
+    }
+
+    pub(crate) fn max_timestamp(&self, below: Offset) -> Result<Option<TimestampOffset>, ReadError> {
+        match self.state.borrow_mut().log.as_mut() {
+            Some(log) => log.max_timestamp(below),
+            None => Ok(None),
+        }
+    }
+}

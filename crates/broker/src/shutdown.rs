@@ -1,0 +1,68 @@
+//! The end of a broker in good order: leaderships away, logs closed, marker written.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use tidelog_controller::BrokerSession;
+use tokio::time::{Instant, timeout};
+use tracing::{info, warn};
+
+use crate::checkpoint;
+use crate::partition::PartitionHandle;
+use crate::shard::Shard;
+
+/// By then the broker stops, ready or not (DESIGN 7.7); the controller gives up waiting a little earlier.
+const HAND_OVER_MAX: Duration = Duration::from_millis(8_500);
+/// After the hand-over clients still get their answers, and followers their last high watermark.
+const DRAIN: Duration = Duration::from_millis(50);
+
+/// Moves leaderships away and waits until the controller says that nothing depends on this broker.
+pub(crate) async fn hand_over(session: &BrokerSession) {
+    let began = Instant::now();
+    session.request_controlled_shutdown().await;
+    let mut state = session.state();
+    let ready = state.wait_for(|state| state.may_shut_down);
+    match timeout(HAND_OVER_MAX, ready).await {
+        Ok(Ok(_)) => info!(took = ?began.elapsed(), "handed over, stopping"),
+        Ok(Err(_)) | Err(_) => warn!(took = ?began.elapsed(), "not everything could be handed over, stopping"),
+    }
+    tokio::time::sleep(DRAIN).await;
+}
+
+/// Closes all logs and, if every one of them closed well, leaves the clean-shutdown marker.
+pub(crate) async fn close_logs(shard: &Rc<Shard>) {
+    let began = Instant::now();
+    checkpoint::write(shard).await;
+    let partitions = shard.partitions.all();
+    let mut closing = Vec::with_capacity(partitions.len());
+    for partition in &partitions {
+        partition.stop(shard);
+        closing.push(close(shard, partition));
+    }
+    let mut is_clean = shard.is_ready.get() && !shard.heartbeats.has_failed();
+    for closed in closing.into_iter().flatten() {
+        match closed.await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                warn!(%error, "a log did not close cleanly");
+                is_clean = false;
+            }
+            Err(_) => is_clean = false,
+        }
+    }
+    if is_clean {
+        let (log_dir, epoch) = (shard.log_dir.clone(), shard.broker_epoch.get());
+        match shard.disk.run(move || log_dir.close_clean(epoch)).await {
+            Ok(Ok(())) => info!(took = ?began.elapsed(), logs = partitions.len(), "logs closed"),
+            Ok(Err(error)) => warn!(%error, "no clean-shutdown marker"),
+            Err(_) => warn!("no clean-shutdown marker: the disk thread gave up"),
+        }
+    }
+}
+
+type Closing = tokio::sync::oneshot::Receiver<Result<(), tidelog_commitlog::StorageError>>;
+
+fn close(shard: &Shard, partition: &PartitionHandle) -> Option<Closing> {
+    let log = partition.take_log()?;
+    Some(shard.disk.run(move || log.close_clean()))
+}

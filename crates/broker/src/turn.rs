@@ -1,0 +1,95 @@
+//! The shard's turn: the work that is better done once for everything that arrived than once for each.
+//!
+//! Connections and fetchers only note what came; they run first, because the turn's task is queued behind them. Then
+//! one turn does, in this order: results of flushes, one append per partition, one round of flush jobs, one look at
+//! every parked fetch that was touched. Under load all of it coalesces by itself.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use crate::fetch::FetchSession;
+use crate::metadata_applier;
+use crate::net::LocalNotify;
+use crate::partition::PartitionHandle;
+use crate::shard::Shard;
+
+/// What waits for the next turn.
+#[derive(Default)]
+pub(crate) struct Turn {
+    appends: RefCell<Vec<PartitionHandle>>,
+    flushes: RefCell<Vec<PartitionHandle>>,
+    reapplied: RefCell<Vec<PartitionHandle>>,
+    sessions: RefCell<Vec<Rc<FetchSession>>>,
+    high_watermarks_moved: Cell<bool>,
+    due: LocalNotify,
+}
+
+impl Turn {
+    pub(crate) fn append(&self, partition: PartitionHandle) {
+        self.appends.borrow_mut().push(partition);
+        self.due.notify();
+    }
+
+    pub(crate) fn flush(&self, partition: PartitionHandle) {
+        self.flushes.borrow_mut().push(partition);
+        self.due.notify();
+    }
+
+    /// The partition is to be told again what the image says.
+    pub(crate) fn reapply(&self, partition: PartitionHandle) {
+        self.reapplied.borrow_mut().push(partition);
+        self.due.notify();
+    }
+
+    pub(crate) fn answer(&self, session: Rc<FetchSession>) {
+        self.sessions.borrow_mut().push(session);
+        self.due.notify();
+    }
+
+    pub(crate) fn high_watermarks_moved(&self) {
+        self.high_watermarks_moved.set(true);
+    }
+
+    /// Whether a high watermark moved since the last call.
+    pub(crate) fn take_high_watermarks_moved(&self) -> bool {
+        self.high_watermarks_moved.replace(false)
+    }
+
+    /// Takes turns until the shard ends.
+    pub(crate) async fn run(shard: Rc<Shard>) {
+        let inbox = shard.disk.inbox();
+        loop {
+            // Both are cancel-safe: a notification that is not taken stays set.
+            tokio::select! {
+                () = shard.turn.due.notified() => {}
+                () = inbox.arrived() => {}
+            }
+            take_turn(&shard);
+        }
+    }
+}
+
+fn take_turn(shard: &Rc<Shard>) {
+    let turn = &shard.turn;
+    turn.due.clear();
+    for result in shard.disk.inbox().take() {
+        if let Some(partition) = shard.partitions.by_key(result.partition) {
+            partition.flushed(shard, result.done);
+        }
+    }
+    for partition in turn.reapplied.take() {
+        metadata_applier::reapply(shard, &partition);
+    }
+    for partition in turn.appends.take() {
+        partition.append_pending(shard);
+    }
+    let flushes = turn.flushes.take();
+    if !flushes.is_empty() {
+        let jobs = flushes.iter().filter_map(|partition| Some((partition.key, partition.begin_flush()?)));
+        shard.disk.flush(jobs);
+        shard.marks.flushed();
+    }
+    for session in turn.sessions.take() {
+        session.answer_if_ready(shard);
+    }
+}

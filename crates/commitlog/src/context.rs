@@ -99,7 +99,7 @@ impl Context {
     /// The whole of a small file; `None` if there is none.
     pub(crate) fn read_file(&self, path: &Path) -> Result<Option<bytes::Bytes>, StorageError> {
         let read = |file: Arc<dyn DiskFile>| {
-            let len = usize::try_from(file.len()?).map_err(|_| io::ErrorKind::InvalidData)?;
+            let len = usize::try_from(file.byte_len()?).map_err(|_| io::ErrorKind::InvalidData)?;
             file.read_at(0, len)
         };
         match self.disk.open(path, OpenMode::Existing) {

@@ -46,7 +46,7 @@ pub trait DiskFile: Send + Sync + fmt::Debug {
     /// Writes all chunks, one after the other, from `offset` on.
     fn write_at(&self, offset: u64, chunks: &mut [IoSlice<'_>]) -> io::Result<()>;
     fn sync_data(&self) -> io::Result<()>;
-    fn len(&self) -> io::Result<u64>;
+    fn byte_len(&self) -> io::Result<u64>;
     /// Cuts the file, or extends it by zeros.
     fn set_len(&self, len: u64) -> io::Result<()>;
 }

@@ -128,7 +128,7 @@ impl DiskFile for RealFile {
         Ok(fs::fdatasync(&self.0)?)
     }
 
-    fn len(&self) -> io::Result<u64> {
+    fn byte_len(&self) -> io::Result<u64> {
         let len = fs::fstat(&self.0)?.st_size;
         u64::try_from(len).map_err(|_| io::ErrorKind::InvalidData.into())
     }

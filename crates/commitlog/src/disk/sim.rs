@@ -263,7 +263,7 @@ impl DiskFile for SimFile {
         Ok(())
     }
 
-    fn len(&self) -> io::Result<u64> {
+    fn byte_len(&self) -> io::Result<u64> {
         Ok(self.state(Operation::Read)?.files[&self.inode].contents().len() as u64)
     }
 

@@ -253,7 +253,7 @@ impl Log {
         }
         let mut position = start;
         for header in run.headers {
-            active.on_batch(&header, position, self.config.index_interval_bytes);
+            active.on_batch(header, position, self.config.index_interval_bytes);
             if header.partition_leader_epoch > self.epochs.latest() {
                 self.epochs.assign(header.partition_leader_epoch, header.base_offset);
             }

@@ -2,6 +2,7 @@
 
 use super::Log;
 use crate::error::StorageError;
+use crate::marks::crc32c;
 use crate::names;
 
 impl Log {
@@ -25,6 +26,7 @@ impl Log {
         }
         self.mark.closed_base = self.segments.last().map_or(self.log_end, |segment| segment.base_offset);
         self.mark.closed_bytes = self.segments.last().map_or(0, |segment| segment.size_bytes);
+        self.mark.closed_epochs_crc = crc32c(self.epochs.to_checkpoint().as_bytes());
         if self.has_dir || self.marks.get(self.mark_key()).is_some() {
             self.marks.set(self.mark_key(), self.mark);
         }

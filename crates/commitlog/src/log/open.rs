@@ -14,7 +14,7 @@ use crate::context::Context;
 use crate::epochs::Epochs;
 use crate::error::StorageError;
 use crate::log_dir::{LogId, RecoveryReport, UncleanReason};
-use crate::marks::{Mark, Marks};
+use crate::marks::{Mark, Marks, crc32c};
 use crate::names;
 use crate::producers::Producers;
 use crate::segment::Segment;
@@ -125,7 +125,9 @@ impl Log {
         if found.segments.first().is_some_and(|(base, _)| *base > self.mark.log_start) {
             return Ok(false);
         }
-        let Some(epochs) = self.read_epochs(found)? else {
+        let epochs = self.read_epochs(found)?;
+        let is_as_closed = |epochs: &Epochs| crc32c(epochs.to_checkpoint().as_bytes()) == self.mark.closed_epochs_crc;
+        let Some(epochs) = epochs.filter(|epochs| !found.has_epochs || is_as_closed(epochs)) else {
             return Ok(false);
         };
         let producers = match found.snapshots.last() {

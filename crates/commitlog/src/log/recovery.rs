@@ -42,6 +42,13 @@ struct ScanEnd {
     fault: Option<String>,
 }
 
+/// The last batch of a segment that is not scanned.
+struct Tail {
+    next_offset: Offset,
+    position: u64,
+    epoch: Option<LeaderEpoch>,
+}
+
 impl Log {
     /// Finds out how far the log reaches and brings every file in line with it.
     pub(super) fn recover(
@@ -139,21 +146,40 @@ impl Log {
 
     /// Whether the segments that are not scanned end where the next one begins.
     fn check_trusted(&mut self, end: Offset) -> Result<Option<(usize, Damage)>, StorageError> {
+        let mut epochs_agree = true;
         for index in 0..self.segments.len() {
             let segment = &self.segments[index];
             let next = self.segments.get(index + 1).map_or(end, |next| next.base_offset);
-            let (offset, position) = self.tail_end(index)?;
+            let tail = self.tail(index)?;
+            let (offset, position) = (tail.next_offset, tail.position);
             if offset != next || position != segment.size_bytes {
                 let reason = format!("the segment ends at offset {offset}, the next begins at {next}");
                 let path = segment.path(&self.dir, names::LOG);
                 return Ok(Some((index, Damage { path, position, offset, reason })));
             }
+            epochs_agree &= self.epochs.epoch_at(offset + -1) == tail.epoch;
+        }
+        if !epochs_agree {
+            tracing::warn!(log = %self.dir.display(), "the epoch checkpoint does not fit the batches: rebuilding it");
+            self.rebuild_epochs()?;
         }
         Ok(None)
     }
 
-    /// Offset and position where a segment ends, judged by its batches behind the last index entry.
-    fn tail_end(&self, index: usize) -> Result<(Offset, u64), StorageError> {
+    /// The epochs of the segments that are not scanned, from all their batches.
+    fn rebuild_epochs(&mut self) -> Result<(), StorageError> {
+        let mut epochs = Epochs::default();
+        for index in 0..self.segments.len() {
+            self.for_each_header(index, |header| {
+                epochs.assign(header.partition_leader_epoch, header.base_offset);
+            })?;
+        }
+        self.epochs = epochs;
+        Ok(())
+    }
+
+    /// Where a segment ends, judged by its batches from the last index entry on.
+    fn tail(&self, index: usize) -> Result<Tail, StorageError> {
         let segment = &self.segments[index];
         let path = segment.path(&self.dir, names::LOG);
         let file = segment.file(&self.context, &self.dir)?;
@@ -166,12 +192,15 @@ impl Log {
             Ok(Some((_, position))) if position < segment.size_bytes => position,
             _ => 0,
         };
-        let mut end = segment.base_offset;
+        let mut tail = Tail { next_offset: segment.base_offset, position: start, epoch: None };
         let mut scanner = BatchScanner::of_headers(&*file, start, segment.size_bytes);
         loop {
             match scanner.step_header().map_err(|error| StorageError::read("read", &path, &error))? {
-                ScanStep::Batch { header, .. } => end = header.next_offset(),
-                ScanStep::End | ScanStep::Invalid(_) => return Ok((end, scanner.position())),
+                ScanStep::Batch { header, .. } => {
+                    let (next_offset, position) = (header.next_offset(), scanner.position());
+                    tail = Tail { next_offset, position, epoch: Some(header.partition_leader_epoch) };
+                }
+                ScanStep::End | ScanStep::Invalid(_) => return Ok(tail),
             }
         }
     }
@@ -374,7 +403,7 @@ impl Log {
         let mut active = Active::new(segment.base_offset, now_ms);
         let file = segment.file(&self.context, &self.dir)?;
         let path = segment.path(&self.dir, names::LOG);
-        active.file_bytes = file.len().map_err(|error| StorageError::read("examine", &path, &error))?;
+        active.file_bytes = file.byte_len().map_err(|error| StorageError::read("examine", &path, &error))?;
         let interval_bytes = self.config.index_interval_bytes;
         let mut position = 0;
         let mut tail = IndexTail::new(segment.base_offset);

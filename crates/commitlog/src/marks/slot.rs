@@ -22,6 +22,8 @@ pub(crate) struct Mark {
     /// Base offset and size of the last segment at a clean close; of use only together with the clean-shutdown marker.
     pub(crate) closed_base: Offset,
     pub(crate) closed_bytes: u64,
+    /// CRC32C of the epoch checkpoint at a clean close; that file has none of its own.
+    pub(crate) closed_epochs_crc: u32,
 }
 
 impl Mark {
@@ -54,7 +56,13 @@ impl Slot {
     pub(super) const FREE: Self = Self {
         state: SlotState::Free,
         key: (Uuid::ZERO, PartitionIndex(0)),
-        mark: Mark { durable_end: Offset(0), log_start: Offset(0), closed_base: Offset(0), closed_bytes: 0 },
+        mark: Mark {
+            durable_end: Offset(0),
+            log_start: Offset(0),
+            closed_base: Offset(0),
+            closed_bytes: 0,
+            closed_epochs_crc: 0,
+        },
         damaged: [0; SLOT_BYTES],
     };
 
@@ -70,6 +78,7 @@ impl Slot {
             log_start: Offset(number(32)),
             closed_base: Offset(number(40)),
             closed_bytes: number(48) as u64,
+            closed_epochs_crc: u32::from_be_bytes(array(bytes, 56)),
         };
         if u32::from_be_bytes(array(bytes, 0)) != crc32c(&bytes[4..]) {
             return Self { state: SlotState::Damaged, damaged: array(bytes, 0), ..Self::FREE };
@@ -88,6 +97,7 @@ impl Slot {
         bytes[32..40].copy_from_slice(&self.mark.log_start.0.to_be_bytes());
         bytes[40..48].copy_from_slice(&self.mark.closed_base.0.to_be_bytes());
         bytes[48..56].copy_from_slice(&self.mark.closed_bytes.to_be_bytes());
+        bytes[56..60].copy_from_slice(&self.mark.closed_epochs_crc.to_be_bytes());
         let crc = crc32c(&bytes[4..]);
         bytes[0..4].copy_from_slice(&crc.to_be_bytes());
         bytes

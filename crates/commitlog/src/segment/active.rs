@@ -49,7 +49,7 @@ impl Active {
             let (Some(offsets), Some(times)) = (offsets, times) else {
                 return Ok(None);
             };
-            let (offset_len, time_len) = (offsets.len()?, times.len()?);
+            let (offset_len, time_len) = (offsets.byte_len()?, times.byte_len()?);
             if offset_len % OFFSET_ENTRY_BYTES as u64 != 0 || time_len % TIME_ENTRY_BYTES as u64 != 0 {
                 return Ok(None);
             }
@@ -76,7 +76,7 @@ impl Active {
             if scanner.position() != segment.size_bytes {
                 return Ok(None);
             }
-            Ok(Some(Self { index, file_bytes: file.len()?, created_ms: now_ms }))
+            Ok(Some(Self { index, file_bytes: file.byte_len()?, created_ms: now_ms }))
         };
         load().map_err(|error| StorageError::read("read", &path, &error))
     }

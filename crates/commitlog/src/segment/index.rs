@@ -232,7 +232,7 @@ pub(crate) fn lookup_time(
 
 /// The last entry of a time index.
 pub(crate) fn last_timestamp(file: &dyn DiskFile, base_offset: Offset) -> io::Result<Option<IndexedTimestamp>> {
-    let count = file.len()? / TIME_ENTRY_BYTES as u64;
+    let count = file.byte_len()? / TIME_ENTRY_BYTES as u64;
     let Some(last) = count.checked_sub(1) else {
         return Ok(None);
     };
@@ -243,7 +243,7 @@ pub(crate) fn last_timestamp(file: &dyn DiskFile, base_offset: Offset) -> io::Re
 
 /// The last entry of an offset index, as last offset and position.
 pub(crate) fn last_position(file: &dyn DiskFile, base_offset: Offset) -> io::Result<Option<(Offset, u64)>> {
-    let count = file.len()? / OFFSET_ENTRY_BYTES as u64;
+    let count = file.byte_len()? / OFFSET_ENTRY_BYTES as u64;
     let Some(last) = count.checked_sub(1) else {
         return Ok(None);
     };
@@ -258,7 +258,7 @@ fn last_at_most(
     limit: i64,
     key: impl Fn(&[u8]) -> i64,
 ) -> io::Result<Option<bytes::Bytes>> {
-    let (mut low, mut high) = (0, file.len()? / entry_bytes as u64);
+    let (mut low, mut high) = (0, file.byte_len()? / entry_bytes as u64);
     let mut found = None;
     while low < high {
         let middle = low + (high - low) / 2;

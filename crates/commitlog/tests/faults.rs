@@ -1,0 +1,209 @@
+//! Failing and full disks, bounded open files, deleted logs.
+
+mod support;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use support::*;
+use tidelog_commitlog::disk::{Disk, Operation, SimDisk};
+use tidelog_commitlog::{AppendError, LogConfig, LogDirOptions, LogId, StorageError};
+use tidelog_wire::Uuid;
+use tidelog_wire::types::{Offset, PartitionIndex};
+
+fn started() -> (SimDisk, Dir) {
+    let disk = SimDisk::default();
+    let dir = Dir::on(Arc::new(disk.clone()), Path::new("/data"));
+    (disk, dir)
+}
+
+fn is_offline<T>(result: Result<T, StorageError>) -> bool {
+    matches!(result, Err(StorageError::Offline { .. }))
+}
+
+#[test]
+fn the_first_failed_sync_takes_the_directory_offline_and_is_not_repeated() {
+    let (disk, dir) = started();
+    let (mut log, _) = dir.log(&LogConfig::default());
+    let (mut other, _) = dir.log_of(&LogId { partition: PartitionIndex(1), ..id() }, &LogConfig::default());
+    append(&mut log, batch(1, 10));
+    append(&mut other, batch(1, 10));
+    disk.fail(Operation::Sync, 0);
+    assert!(is_offline(log.flush()));
+    assert_eq!(log.durable_end(), Offset(0));
+    let syncs = disk.syncs();
+    assert!(is_offline(log.flush()));
+    assert!(is_offline(other.flush()), "it is the whole directory");
+    let refused = other.append_as_leader(batch(1, 10), EPOCH, NOW_MS);
+    assert!(matches!(refused, Err(AppendError::Storage(StorageError::Offline { .. }))), "{refused:?}");
+    assert!(is_offline(log.truncate_to(Offset(0))));
+    assert!(is_offline(dir.log_dir().sync_marks()));
+    assert!(dir.log_dir().failure().is_some());
+    assert_eq!(disk.syncs(), syncs, "no sync after the failed one");
+}
+
+#[test]
+fn a_failed_write_takes_the_directory_offline_and_shows_nothing() {
+    let (disk, dir) = started();
+    let (mut log, _) = dir.log(&LogConfig::default());
+    append(&mut log, idempotent(1, 0, 0, 2));
+    disk.fail(Operation::Write, 0);
+    let results = log.append_all_as_leader(&[idempotent(1, 0, 2, 2), batch(1, 10)], EPOCH, NOW_MS);
+    assert!(results.iter().all(|r| matches!(r, Err(AppendError::Storage(StorageError::Offline { .. })))));
+    assert_eq!(log.log_end_offset(), Offset(2));
+}
+
+#[test]
+fn a_full_disk_refuses_before_it_is_full_and_recovers() {
+    let (disk, mut dir) = started();
+    dir.options = LogDirOptions { reserve_bytes: 256 << 10, ..LogDirOptions::default() };
+    dir.open();
+    let (mut log, _) = dir.log(&LogConfig::default());
+    disk.set_capacity(Some(2 << 20));
+    let mut sequence = 0;
+    let refused = loop {
+        match log.append_as_leader(idempotent(1, 0, sequence, 50), EPOCH, NOW_MS) {
+            Ok(_) => sequence += 50,
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(refused, AppendError::Storage(StorageError::DiskFull { .. })), "{refused:?}");
+    assert!(disk.free_bytes(Path::new("/")).unwrap() >= 256 << 10, "the reserve is left");
+    assert_eq!(log.log_end_offset(), Offset(i64::from(sequence)));
+    log.flush().expect("what was accepted still becomes durable");
+
+    disk.set_capacity(None);
+    let retried = log.append_as_leader(idempotent(1, 0, sequence, 50), EPOCH, NOW_MS).unwrap();
+    assert_eq!((retried.base_offset, retried.duplicate), (Offset(i64::from(sequence)), false));
+    assert_eq!(headers(&contents(&mut log)).last().unwrap().next_offset(), log.log_end_offset());
+}
+
+#[test]
+fn a_write_cut_short_by_a_full_disk_leaves_nothing_behind() {
+    for seed in 0..50 {
+        let (disk, mut dir) = started();
+        let (mut log, _) = dir.log(&LogConfig::default());
+        append(&mut log, batch(1, 10));
+        // The write for the larger group gets part of its way before the disk is full.
+        let used = disk.used_bytes();
+        disk.set_capacity(Some(used + 200_000));
+        let large: Vec<_> = (0..8).map(|_| batch(1, 40_000)).collect();
+        let results = log.append_all_as_leader(&large, EPOCH, NOW_MS);
+        assert!(results.iter().all(|r| matches!(r, Err(AppendError::Storage(StorageError::DiskFull { .. })))));
+        assert_eq!(log.log_end_offset(), Offset(1));
+        disk.set_capacity(None);
+        append(&mut log, batch(1, 10));
+        let expected = contents(&mut log);
+        log.flush().unwrap();
+        drop(log);
+        disk.crash(seed);
+        dir.open();
+        let (mut log, report) = dir.log(&LogConfig::default());
+        assert_eq!(report.unclean, []);
+        assert_eq!(contents(&mut log), expected);
+    }
+}
+
+#[test]
+fn open_files_are_bounded_and_idle_ones_closed() {
+    let temp = tempfile::tempdir().unwrap();
+    let mut dir = Dir::real(temp.path());
+    dir.options.open_files_max = 8;
+    dir.open();
+    let mut logs: Vec<_> =
+        (0..30).map(|n| dir.log_of(&LogId { partition: PartitionIndex(n), ..id() }, &LogConfig::default()).0).collect();
+    for round in 0..3 {
+        for log in &mut logs {
+            append(log, batch(1, 10));
+            log.flush().unwrap();
+            assert!(dir.log_dir().open_files() <= 8);
+            assert_eq!(headers(&contents(log)).len(), round + 1);
+        }
+    }
+    dir.log_dir().close_idle_files();
+    dir.log_dir().close_idle_files();
+    assert_eq!(dir.log_dir().open_files(), 0);
+    assert_eq!(headers(&contents(&mut logs[3])).len(), 3);
+}
+
+#[test]
+fn unflushed_files_stay_open() {
+    let (_, mut dir) = started();
+    dir.options.open_files_max = 4;
+    dir.open();
+    let mut logs: Vec<_> =
+        (0..10).map(|n| dir.log_of(&LogId { partition: PartitionIndex(n), ..id() }, &LogConfig::default()).0).collect();
+    for log in &mut logs {
+        append(log, batch(1, 10));
+    }
+    assert_eq!(dir.log_dir().open_files(), 10);
+    for log in &mut logs {
+        log.flush().unwrap();
+    }
+    dir.log_dir().close_idle_files();
+    dir.log_dir().close_idle_files();
+    assert_eq!(dir.log_dir().open_files(), 0);
+}
+
+#[test]
+fn ten_thousand_empty_logs_touch_no_file() {
+    let (disk, mut dir) = started();
+    let before = (disk.syncs(), disk.used_bytes());
+    let logs: Vec<_> = (0..10_000)
+        .map(|n| dir.log_of(&LogId { partition: PartitionIndex(n), ..id() }, &LogConfig::default()))
+        .collect();
+    assert!(logs.iter().all(|(_, report)| report.unclean.is_empty()));
+    for (log, _) in logs {
+        log.close_clean().unwrap();
+    }
+    assert_eq!((disk.syncs(), disk.used_bytes()), before);
+    dir.dir.take().unwrap().close_clean(tidelog_wire::types::BrokerEpoch(1)).unwrap();
+    dir.open();
+    assert_eq!(dir.start.as_ref().unwrap().found, []);
+}
+
+#[test]
+fn a_deleted_log_is_gone_after_every_crash_and_its_successor_starts_empty() {
+    for seed in 0..60 {
+        let (disk, mut dir) = started();
+        let (mut log, _) = dir.log(&LogConfig::default());
+        append(&mut log, batch(5, 10));
+        log.flush().unwrap();
+        dir.log_dir().sync_marks().unwrap();
+        let deleted = dir.log_dir().delete_log(log, NOW_MS).unwrap().expect("it had files");
+        assert_eq!(deleted.due_ms(), NOW_MS + 60_000);
+        let successor = LogId { topic_id: Uuid::from_u128(0x71), ..id() };
+        let (mut log, report) = dir.log_of(&successor, &LogConfig::default());
+        assert_eq!((report.unclean.len(), log.log_end_offset()), (0, Offset(0)));
+        append(&mut log, batch(2, 10));
+        log.flush().unwrap();
+        if seed % 2 == 0 {
+            deleted.remove().unwrap();
+        }
+        disk.crash(seed);
+        dir.open();
+        let found: Vec<_> = dir.start.as_ref().unwrap().found.iter().map(|found| found.id.clone()).collect();
+        assert_eq!(found, [successor.clone()], "seed {seed}");
+        let (mut log, report) = dir.log_of(&successor, &LogConfig::default());
+        assert_eq!(report.unclean, []);
+        assert_eq!(headers(&contents(&mut log)).len(), 1);
+        let left = disk.list(Path::new("/data")).unwrap();
+        assert!(left.iter().all(|entry| !entry.name.ends_with("-delete")), "{left:?}");
+    }
+}
+
+#[test]
+fn a_directory_of_another_topic_id_is_not_taken_over() {
+    let (_, mut dir) = started();
+    let (mut log, _) = dir.log(&LogConfig::default());
+    append(&mut log, batch(5, 10));
+    log.flush().unwrap();
+    dir.kill(log);
+    let other = LogId { topic_id: Uuid::from_u128(0x71), ..id() };
+    let refused = dir.log_dir().open_log(&other, Arc::default(), NOW_MS);
+    assert!(matches!(refused, Err(StorageError::TopicIdMismatch { .. })));
+    let found = dir.start.as_ref().unwrap().found[0].clone();
+    dir.log_dir().delete_found(&found, NOW_MS).unwrap().unwrap().remove().unwrap();
+    let (log, report) = dir.log_of(&other, &LogConfig::default());
+    assert_eq!((report.unclean.len(), log.log_end_offset()), (0, Offset(0)));
+}

@@ -1,0 +1,313 @@
+//! What recovery keeps, cuts and reports, case by case.
+
+mod support;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use support::*;
+use tidelog_commitlog::disk::{Disk, SimDisk};
+use tidelog_commitlog::{AppendError, Log, LogConfig, LogDir, LogDirOptions, StorageError, UncleanReason};
+use tidelog_wire::Uuid;
+use tidelog_wire::types::{LeaderEpoch, Offset};
+
+fn started() -> (SimDisk, Dir) {
+    let disk = SimDisk::default();
+    let dir = Dir::on(Arc::new(disk.clone()), Path::new("/data"));
+    (disk, dir)
+}
+
+/// `count` batches of one record each, flushed, with the mark on disk.
+fn durable(dir: &Dir, config: &LogConfig, count: usize) -> Log {
+    let (mut log, _) = dir.log(config);
+    for _ in 0..count {
+        append(&mut log, batch(1, 100));
+    }
+    log.flush().unwrap();
+    dir.log_dir().sync_marks().unwrap();
+    log
+}
+
+fn file(name: &str) -> PathBuf {
+    Path::new("/data/sample-0").join(name)
+}
+
+fn first_segment() -> PathBuf {
+    file("00000000000000000000.log")
+}
+
+/// All batches that `durable` makes are of this size.
+fn batch_bytes() -> u64 {
+    batch(1, 100).len() as u64
+}
+
+#[test]
+fn a_torn_tail_above_the_mark_is_cut() {
+    let (disk, mut dir) = started();
+    let mut log = durable(&dir, &LogConfig::default(), 5);
+    append(&mut log, batch(1, 100));
+    append(&mut log, batch(1, 100));
+    disk.flip_bit(&first_segment(), (5 * batch_bytes() + 80) * 8).unwrap();
+    dir.kill(log);
+    let (log, report) = dir.log(&LogConfig::default());
+    assert_eq!(report.unclean, []);
+    assert_eq!(log.log_end_offset(), Offset(5));
+    // Up to the last byte that is not zero.
+    assert!((batch_bytes()..=2 * batch_bytes()).contains(&report.truncated_bytes), "{report:?}");
+    let rest = disk.contents(&first_segment()).unwrap().split_off(5 * batch_bytes() as usize);
+    assert!(rest.iter().all(|byte| *byte == 0), "nothing of the tail is left");
+}
+
+#[test]
+fn a_bad_crc_in_the_middle_is_not_a_torn_tail() {
+    let (disk, mut dir) = started();
+    let mut log = durable(&dir, &LogConfig::default(), 10);
+    let whole = contents(&mut log);
+    disk.flip_bit(&first_segment(), (4 * batch_bytes() + 80) * 8).unwrap();
+    let before = disk.contents(&first_segment()).unwrap();
+    dir.kill(log);
+
+    let (mut log, report) = dir.log(&LogConfig::default());
+    assert_eq!(report.unclean, [UncleanReason::CorruptBelowMark { offset: Offset(4), durable_mark: Offset(10) }]);
+    assert_eq!(report.truncated_bytes, 0);
+    assert_eq!(disk.contents(&first_segment()).unwrap(), before, "the bytes are kept");
+    assert_eq!(log.log_end_offset(), Offset(4));
+    assert_eq!(contents(&mut log), whole.slice(..4 * batch_bytes() as usize));
+    let refused = log.append_as_leader(batch(1, 100), EPOCH, NOW_MS);
+    assert!(matches!(refused, Err(AppendError::Storage(StorageError::Damaged { .. }))), "{refused:?}");
+
+    // The same again at the next start, until somebody decides.
+    dir.kill(log);
+    let (mut log, report) = dir.log(&LogConfig::default());
+    assert_eq!(report.unclean.len(), 1);
+    log.truncate_to(Offset(4)).unwrap();
+    log.append_as_follower(whole.slice(4 * batch_bytes() as usize..), NOW_MS).unwrap();
+    assert_eq!(contents(&mut log), whole);
+    log.flush().unwrap();
+    dir.kill(log);
+    let (mut log, report) = dir.log(&LogConfig::default());
+    assert_eq!(report.unclean, []);
+    assert_eq!(contents(&mut log), whole);
+}
+
+#[test]
+fn every_flipped_bit_below_the_mark_is_reported() {
+    let batches = 3;
+    let bits = (batches - 1) * batch_bytes() * 8;
+    for bit in (0..bits).step_by(7) {
+        let (disk, mut dir) = started();
+        let log = durable(&dir, &LogConfig::default(), batches as usize);
+        disk.flip_bit(&first_segment(), bit).unwrap();
+        dir.kill(log);
+        let (mut log, report) = dir.log(&LogConfig::default());
+        assert_eq!(report.unclean.len(), 1, "bit {bit}: {report:?}");
+        assert!(log.log_end_offset() < Offset(batches as i64), "bit {bit}");
+        let damaged = bit / 8 / batch_bytes();
+        // The leader epoch is outside the CRC: there it is the next batch whose epoch falls.
+        let exposed = headers(&contents(&mut log)).len() as u64;
+        assert!(exposed == damaged || exposed == damaged + 1 && (12..16).contains(&(bit / 8 % batch_bytes())));
+    }
+}
+
+#[test]
+fn flipped_bits_in_any_other_file_change_no_record() {
+    let config = small_segments();
+    let (_, dir) = started();
+    let mut log = durable(&dir, &config, 80);
+    let whole = contents(&mut log);
+    let names: Vec<String> = dir.disk.list(Path::new("/data/sample-0")).unwrap().into_iter().map(|e| e.name).collect();
+    assert!(names.len() > 8, "several segments with indexes: {names:?}");
+    for name in names.iter().filter(|name| !name.ends_with(".log") && *name != "partition.metadata") {
+        for bit in [0, 7, 33, 60, 90] {
+            let (disk, mut dir) = started();
+            let log = durable(&dir, &config, 80);
+            // Past the end of the file nothing is flipped.
+            disk.flip_bit(&file(name), bit).unwrap();
+            dir.kill(log);
+            let (mut log, report) = dir.log(&config);
+            assert_eq!(report.unclean, [], "{name}, bit {bit}");
+            assert!(contents(&mut log) == whole, "{name}, bit {bit}");
+            for from in 0..80 {
+                let read = log.read(Offset(from), Offset(80), 1, true).unwrap();
+                assert_eq!(headers(&read)[0].base_offset, Offset(from), "{name}, bit {bit}");
+            }
+        }
+    }
+}
+
+#[test]
+fn lost_files_are_reported() {
+    let config = small_segments();
+    let table: [(&str, fn(&UncleanReason) -> bool); 4] = [
+        ("00000000000000000000.log", |reason| matches!(reason, UncleanReason::CorruptBelowMark { .. })),
+        ("middle", |reason| matches!(reason, UncleanReason::CorruptBelowMark { .. })),
+        ("last", |reason| matches!(reason, UncleanReason::EndsBelowMark { .. })),
+        ("all", |reason| matches!(reason, UncleanReason::LogMissing { .. })),
+    ];
+    for is_clean in [false, true] {
+        for (which, expected) in table {
+            let (disk, mut dir) = started();
+            let log = durable(&dir, &config, 80);
+            match is_clean {
+                true => dir.restart(log),
+                false => dir.kill(log),
+            }
+            let mut logs: Vec<String> =
+                disk.list(Path::new("/data/sample-0")).unwrap().into_iter().map(|e| e.name).collect();
+            logs.retain(|name| name.ends_with(".log"));
+            logs.sort();
+            assert!(logs.len() > 2);
+            let lost = match which {
+                "middle" => vec![logs[1].clone()],
+                "last" => vec![logs.last().unwrap().clone()],
+                "all" => logs,
+                name => vec![name.to_owned()],
+            };
+            lost.iter().for_each(|name| disk.remove_file(&file(name)).unwrap());
+            let (_, report) = dir.log(&config);
+            // After a clean shutdown only the ends are looked at: nobody reads the middle then.
+            if is_clean && which == "middle" {
+                continue;
+            }
+            assert!(report.unclean.iter().any(expected), "{which}, clean {is_clean}: {report:?}");
+        }
+    }
+}
+
+#[test]
+fn a_lost_log_directory_is_reported_and_not_forgotten() {
+    let (disk, mut dir) = started();
+    let log = durable(&dir, &LogConfig::default(), 3);
+    dir.kill(log);
+    for entry in disk.list(Path::new("/data/sample-0")).unwrap() {
+        disk.remove_file(&file(&entry.name)).unwrap();
+    }
+    disk.remove_dir(Path::new("/data/sample-0")).unwrap();
+    for _ in 0..2 {
+        dir.open();
+        let (log, report) = dir.log(&LogConfig::default());
+        assert_eq!(report.unclean, [UncleanReason::LogMissing { durable_mark: Offset(3) }]);
+        assert_eq!(log.log_end_offset(), Offset(0));
+    }
+}
+
+#[test]
+fn a_power_cut_never_brings_back_what_was_truncated() {
+    for seed in 0..300 {
+        let (disk, mut dir) = started();
+        let mut log = durable(&dir, &LogConfig::default(), 60);
+        let whole = contents(&mut log);
+        log.truncate_to(Offset(20)).unwrap();
+        // As large as what was there, so that old batches would follow seamlessly.
+        append(&mut log, batch(1, 100));
+        let expected = contents(&mut log);
+        drop(log);
+        disk.crash(seed);
+        dir.open();
+        let (mut log, report) = dir.log(&LogConfig::default());
+        assert_eq!(report.unclean, []);
+        let end = log.log_end_offset();
+        assert!(end == Offset(20) || end == Offset(21), "seed {seed}: log end {end}");
+        assert_eq!(contents(&mut log), expected.slice(..end.0 as usize * batch_bytes() as usize));
+        assert_ne!(whole.len(), expected.len());
+    }
+}
+
+#[test]
+fn the_durable_end_enters_a_new_segment_only_with_the_old_one_on_disk() {
+    for seed in 0..200 {
+        let (disk, mut dir) = started();
+        let config = small_segments();
+        let mut log = durable(&dir, &config, 10);
+        append(&mut log, batch(1, 100));
+        // A flush that was begun before the roll covers what was before it, whenever it ends.
+        let early = log.begin_flush().unwrap();
+        let before_roll = log.log_end_offset();
+        for _ in 0..40 {
+            append(&mut log, batch(1, 100));
+        }
+        assert!(log.begin_flush().is_none(), "one at a time");
+        let done = early.run();
+        assert_eq!(log.finish_flush(done).unwrap(), before_roll);
+        if seed % 2 == 0 {
+            assert_eq!(log.flush().unwrap(), log.log_end_offset());
+        }
+        let (durable_end, written) = (log.durable_end(), contents(&mut log));
+        drop(log);
+        disk.crash(seed);
+        dir.open();
+        let (mut log, report) = dir.log(&config);
+        assert_eq!(report.unclean, []);
+        assert!(log.log_end_offset() >= durable_end);
+        let recovered = contents(&mut log);
+        assert_eq!(recovered, written.slice(..recovered.len()));
+    }
+}
+
+#[test]
+fn write_caching_counts_the_page_cache_and_is_unclean_after_a_crash() {
+    let config = LogConfig { write_caching: true, ..LogConfig::default() };
+    let (_, mut dir) = started();
+    let (mut log, _) = dir.log(&config);
+    append(&mut log, batch(3, 10));
+    assert_eq!(log.durable_end(), Offset(3));
+    dir.kill(log);
+    let (log, report) = dir.log(&config);
+    assert_eq!(report.unclean, [UncleanReason::WriteCaching]);
+    dir.restart(log);
+    let (_, report) = dir.log(&config);
+    assert_eq!(report.unclean, []);
+}
+
+#[test]
+fn another_directory_id_makes_every_log_unclean() {
+    let (disk, mut dir) = started();
+    let log = durable(&dir, &LogConfig::default(), 3);
+    dir.restart(log);
+    dir.dir = None;
+    let other = Uuid::from_u128(0xd2);
+    let opened = LogDir::open(Arc::new(disk), Path::new("/data"), other, LogDirOptions::default()).unwrap();
+    let (_, report) = opened.0.open_log(&id(), Arc::default(), NOW_MS).unwrap();
+    assert_eq!(report.unclean, [UncleanReason::DirectoryIdChanged { was: DIRECTORY }]);
+}
+
+#[test]
+fn lost_marks_make_every_log_unclean() {
+    for damage in ["lost", "header", "slot"] {
+        let (disk, mut dir) = started();
+        let log = durable(&dir, &LogConfig::default(), 3);
+        drop(log);
+        let marks = Path::new("/data/tidelog-marks");
+        match damage {
+            "lost" => disk.remove_file(marks).unwrap(),
+            "header" => disk.flip_bit(marks, 100).unwrap(),
+            _ => disk.flip_bit(marks, (4096 + 30) * 8).unwrap(),
+        }
+        for _ in 0..2 {
+            dir.open();
+            let (log, report) = dir.log(&LogConfig::default());
+            assert_eq!(report.unclean, [UncleanReason::MarkUnreadable], "{damage}");
+            assert_eq!(log.log_end_offset(), Offset(3));
+        }
+    }
+}
+
+#[test]
+fn epochs_come_back_from_the_batches() {
+    let (_, mut dir) = started();
+    let config = small_segments();
+    let (mut log, _) = dir.log(&config);
+    for epoch in 0..30 {
+        for _ in 0..3 {
+            log.append_as_leader(batch(1, 100), LeaderEpoch(epoch), NOW_MS).unwrap();
+        }
+    }
+    log.flush().unwrap();
+    dir.log_dir().sync_marks().unwrap();
+    dir.kill(log);
+    let (log, _) = dir.log(&config);
+    for epoch in 0..30 {
+        let end = Offset(i64::from(epoch + 1) * 3);
+        assert_eq!(log.end_offset_for_epoch(LeaderEpoch(epoch)), (LeaderEpoch(epoch), end));
+    }
+}

@@ -110,10 +110,8 @@ async fn watch(shared: &Shared, leadership: Leadership) {
 async fn open(shared: &Shared, leadership: &Leadership) -> Option<Streaming<proto::WatchResponse>> {
     let peer = shared.peer(&leadership.leader, &leadership.node);
     let mut client = raft_client(shared.dialer.channel(&peer));
-    let request = proto::WatchRequest {
-        target: Some(shared.cluster_id.target(&leadership.leader)),
-        term: leadership.term,
-    };
+    let request =
+        proto::WatchRequest { target: Some(shared.cluster_id.target(&leadership.leader)), term: leadership.term };
     let opening = async {
         let mut stream = client.watch(request).await.ok()?.into_inner();
         let leads = stream.message().await.ok()??.leading;

@@ -131,7 +131,8 @@ async fn look_around(shared: &Shared, said: &mut Instant) {
 async fn greet_all(shared: &Shared) -> BTreeMap<i32, Greeting> {
     let others = shared.voters.iter().filter(|voter| voter.node_id != shared.this.id);
     let greetings = futures::future::join_all(others.map(|voter| greet(&shared.dialer, voter))).await;
-    let mut greetings: BTreeMap<i32, Greeting> = greetings.into_iter().flatten().map(|greeting| (greeting.id.id, greeting)).collect();
+    let mut greetings: BTreeMap<i32, Greeting> =
+        greetings.into_iter().flatten().map(|greeting| (greeting.id.id, greeting)).collect();
     if shared.is_configured_voter(shared.this.id) {
         greetings.extend(Greeting::of(introduction(shared).await).map(|own| (own.id.id, own)));
     }

@@ -109,9 +109,11 @@ impl Forwarder {
         let leader = || self.shared.leader().filter(|(id, _)| *id != self.shared.this);
         let leader = || leader().map(|(id, node)| self.shared.peer(&id, &node));
         let voters: Vec<_> = self.shared.voters.iter().filter(|voter| voter.node_id != self.shared.this.id).collect();
-        let in_turn = || voters.get(turn / 2 % voters.len().max(1)).map(|voter| Peer { host: voter.host.clone(), port: voter.port });
+        let in_turn = || {
+            voters.get(turn / 2 % voters.len().max(1)).map(|voter| Peer { host: voter.host.clone(), port: voter.port })
+        };
         // Raft's own idea of the leader may be old; every other time somebody else is asked.
-        hint.or_else(|| if turn % 2 == 0 { leader().or_else(in_turn) } else { in_turn() })
+        hint.or_else(|| if turn.is_multiple_of(2) { leader().or_else(in_turn) } else { in_turn() })
     }
 
     async fn attempt_submit(
@@ -142,7 +144,11 @@ impl Forwarder {
         }
     }
 
-    async fn decide_here(&self, operation: OperationId, request: &Request) -> Attempt<Result<metadata_proto::Response, String>> {
+    async fn decide_here(
+        &self,
+        operation: OperationId,
+        request: &Request,
+    ) -> Attempt<Result<metadata_proto::Response, String>> {
         let active = self.shared.active.borrow().clone();
         let Some(active) = active else { return Attempt::Elsewhere(None) };
         match active.decide(operation, request.clone()).await {

@@ -43,7 +43,9 @@ pub enum StartError {
     #[error("cannot listen for other nodes: {source}")]
     Listen { source: io::Error },
     /// The Raft store is damaged and no quorum can do without it.
-    #[error("the metadata store in {path} is damaged ({reason}) and no quorum exists without it; restore it from a backup")]
+    #[error(
+        "the metadata store in {path} is damaged ({reason}) and no quorum exists without it; restore it from a backup"
+    )]
     DamagedStore { path: PathBuf, reason: String },
     #[error("Raft could not start: {0}")]
     Raft(String),
@@ -70,7 +72,9 @@ impl Controller {
         let network = NetworkFactory { dialer: dialer.clone(), cluster_id: cluster_id.clone() };
         let config = raft_config(&options.timing).map_err(|error| StartError::Raft(error.to_string()))?;
         let recovery::Stored { store, machine, published, .. } = stored;
-        let raft = Raft::new(this, config, network, store, machine).await.map_err(|error| StartError::Raft(error.to_string()))?;
+        let raft = Raft::new(this, config, network, store, machine)
+            .await
+            .map_err(|error| StartError::Raft(error.to_string()))?;
         let advertised_port = if options.advertised_port == 0 { listening_on.port() } else { options.advertised_port };
         let shared = Shared::new(Inner {
             this,
@@ -140,7 +144,11 @@ fn run(shared: Shared, listener: TcpListener) -> ControllerHandle {
     }
 }
 
-async fn serve(shared: Shared, listener: TcpListener, closed: oneshot::Receiver<()>) -> Result<(), tonic::transport::Error> {
+async fn serve(
+    shared: Shared,
+    listener: TcpListener,
+    closed: oneshot::Receiver<()>,
+) -> Result<(), tonic::transport::Error> {
     let raft = RaftService { raft: shared.raft.clone(), this: shared.this, cluster_id: shared.cluster_id.clone() };
     let services = Services { shared };
     let limit = MESSAGE_BYTES_MAX;
@@ -205,7 +213,9 @@ async fn hand_over(shared: &Shared) {
 /// The cluster id is in the quorum's first batch; it is written down as soon as that is applied.
 async fn learn_cluster_id(shared: Shared) {
     let mut image = shared.image.clone();
-    let Ok(cluster_id) = image.wait_for(|image| image.cluster_id().is_some()).await.map(|image| image.cluster_id().cloned()) else {
+    let Ok(cluster_id) =
+        image.wait_for(|image| image.cluster_id().is_some()).await.map(|image| image.cluster_id().cloned())
+    else {
         return;
     };
     let Some(cluster_id) = cluster_id.and_then(|text| text.as_str().parse::<Uuid>().ok()) else { return };

@@ -31,7 +31,11 @@ pub(crate) struct Stored {
 }
 
 /// Opens what is there. Waits for the other voters if the store is damaged.
-pub(crate) async fn open(options: &ControllerOptions, mut identity: Identity, dialer: &Dialer) -> Result<Stored, StartError> {
+pub(crate) async fn open(
+    options: &ControllerOptions,
+    mut identity: Identity,
+    dialer: &Dialer,
+) -> Result<Stored, StartError> {
     let directory = &options.directory;
     let (store, machine, published) = match open_both(directory).await {
         Ok(opened) => opened,
@@ -103,7 +107,8 @@ async fn await_quorum_of_others(options: &ControllerOptions, dialer: &Dialer, re
     tracing::warn!(voters = ?others.iter().map(|voter| voter.node_id).collect::<Vec<_>>(), "waiting for a quorum of these voters");
     loop {
         let greetings = futures::future::join_all(others.iter().map(|voter| greet(dialer, voter))).await;
-        let members = greetings.into_iter().flatten().filter(|greeting| greeting.cluster_id.is_some() && !greeting.empty);
+        let members =
+            greetings.into_iter().flatten().filter(|greeting| greeting.cluster_id.is_some() && !greeting.empty);
         if members.count() >= quorum {
             return Ok(());
         }

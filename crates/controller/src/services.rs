@@ -70,7 +70,8 @@ impl formation_server::Formation for Services {
             Some(active) => active.join(Join { id, node }).await,
             None => false,
         };
-        let outcome = if accepted { Outcome::Accepted(raft_proto::Blank {}) } else { Outcome::Redirect(self.redirect()) };
+        let outcome =
+            if accepted { Outcome::Accepted(raft_proto::Blank {}) } else { Outcome::Redirect(self.redirect()) };
         Ok(Response::new(formation_proto::JoinResponse { result: Some(outcome) }))
     }
 }
@@ -83,7 +84,8 @@ impl controller_server::Controller for Services {
         use proto::submit_response::Result as Outcome;
         let request = request.into_inner();
         self.check_cluster(request.target)?;
-        let operation = OperationId::try_from(request.operation_id.as_ref()).map_err(|_| Status::invalid_argument("operation id"))?;
+        let operation = OperationId::try_from(request.operation_id.as_ref())
+            .map_err(|_| Status::invalid_argument("operation id"))?;
         let outcome = match (self.active(), decode(request.request)) {
             (_, Err(reason)) => Outcome::Refused(reason),
             (None, _) => Outcome::Redirect(self.redirect()),
@@ -101,7 +103,9 @@ impl controller_server::Controller for Services {
         request: Request<Streaming<proto::BrokerFrame>>,
     ) -> Result<Response<Self::SessionStream>, Status> {
         let mut frames = request.into_inner();
-        let Some(proto::BrokerFrame { frame: Some(proto::broker_frame::Frame::Start(start)) }) = frames.message().await? else {
+        let Some(proto::BrokerFrame { frame: Some(proto::broker_frame::Frame::Start(start)) }) =
+            frames.message().await?
+        else {
             return Err(Status::invalid_argument("a session begins with its start"));
         };
         self.check_cluster(start.target.clone())?;

@@ -365,7 +365,12 @@ impl ShutdownWish {
 
     /// Ready when a question was answered; never while there is nothing to ask. Cancel-safe: the question
     /// under way is kept.
-    async fn ask(&mut self, controller: &ControllerHandle, broker: BrokerIdentity, state: &watch::Sender<SessionState>) {
+    async fn ask(
+        &mut self,
+        controller: &ControllerHandle,
+        broker: BrokerIdentity,
+        state: &watch::Sender<SessionState>,
+    ) {
         let (Some(since), Some(ask_at)) = (self.since, self.ask_at) else { return std::future::pending().await };
         tokio::time::sleep_until(ask_at).await;
         let asking = self.asking.get_or_insert_with(|| {

@@ -69,7 +69,11 @@ impl Shared {
         if *id != self.this {
             return Peer { host: node.host.clone(), port: node.port };
         }
-        let host = if self.listening_on.ip().is_unspecified() { "127.0.0.1".into() } else { self.listening_on.ip().to_string() };
+        let host = if self.listening_on.ip().is_unspecified() {
+            "127.0.0.1".into()
+        } else {
+            self.listening_on.ip().to_string()
+        };
         Peer { host, port: self.listening_on.port() }
     }
 

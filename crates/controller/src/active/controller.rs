@@ -11,8 +11,8 @@ use rand::RngCore;
 use tidelog_metadata::{
     BrokerIdentity, Context, Node, Request, Response, SessionEvent, SessionOptions, SessionVerdict, Sessions,
 };
-use tidelog_wire::types::BrokerId;
 use tidelog_wire::Str;
+use tidelog_wire::types::BrokerId;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -152,7 +152,11 @@ impl ActiveController {
     fn execute(&mut self, verdict: SessionVerdict) {
         let request = match verdict {
             SessionVerdict::Fence(broker) => {
-                tracing::info!(broker = broker.broker_id.get(), epoch = broker.broker_epoch.get(), "session over: fencing");
+                tracing::info!(
+                    broker = broker.broker_id.get(),
+                    epoch = broker.broker_epoch.get(),
+                    "session over: fencing"
+                );
                 Request::FenceBroker(broker)
             }
             SessionVerdict::Demote(broker) => {
@@ -165,7 +169,8 @@ impl ActiveController {
 
     fn unfence(&mut self, broker: BrokerIdentity) {
         let applied = Arc::clone(&self.shared.applied.borrow());
-        let registered = applied.image.broker(broker.broker_id).filter(|registered| registered.epoch == broker.broker_epoch);
+        let registered =
+            applied.image.broker(broker.broker_id).filter(|registered| registered.epoch == broker.broker_epoch);
         let wanted = registered.is_some_and(|registered| registered.fenced && !registered.in_controlled_shutdown);
         let healthy = self.sessions.is_healthy(broker, self.now_ms());
         if wanted && healthy && self.unfencing.insert((broker.broker_id, broker.broker_epoch.get())) {

@@ -77,24 +77,42 @@ fn silence(metrics: &Metrics, id: &NodeId, since: Instant) -> Duration {
     heard.map_or_else(|| since.elapsed(), |heard| heard.into_inner().elapsed())
 }
 
-fn replace_voter(shared: &Shared, metrics: &Metrics, membership: &Membership, since: Instant) -> Option<(Change, bool, String)> {
+fn replace_voter(
+    shared: &Shared,
+    metrics: &Metrics,
+    membership: &Membership,
+    since: Instant,
+) -> Option<(Change, bool, String)> {
     let voters: BTreeSet<NodeId> = membership.voter_ids().collect();
     let replication = metrics.replication.as_ref()?;
     for learner in membership.learner_ids().filter(|learner| shared.is_configured_voter(learner.id)) {
         let Some(former) = voters.iter().find(|voter| voter.id == learner.id) else { continue };
         let matched = replication.get(&learner).cloned().flatten();
-        let caught_up = matched.is_some_and(|matched| matched.index + CAUGHT_UP_ENTRIES >= metrics.last_log_index.unwrap_or(0));
-        if caught_up && silence(metrics, &learner, since) < FORMER_SELF_SILENT && silence(metrics, former, since) >= FORMER_SELF_SILENT {
+        let caught_up =
+            matched.is_some_and(|matched| matched.index + CAUGHT_UP_ENTRIES >= metrics.last_log_index.unwrap_or(0));
+        if caught_up
+            && silence(metrics, &learner, since) < FORMER_SELF_SILENT
+            && silence(metrics, former, since) >= FORMER_SELF_SILENT
+        {
             let mut replaced = voters.clone();
             replaced.remove(former);
             replaced.insert(learner);
-            return Some((Change::ReplaceAllVoters(replaced), false, format!("voter {learner} takes the place of {former}")));
+            return Some((
+                Change::ReplaceAllVoters(replaced),
+                false,
+                format!("voter {learner} takes the place of {former}"),
+            ));
         }
     }
     None
 }
 
-fn remove_learner(shared: &Shared, metrics: &Metrics, membership: &Membership, since: Instant) -> Option<(Change, bool, String)> {
+fn remove_learner(
+    shared: &Shared,
+    metrics: &Metrics,
+    membership: &Membership,
+    since: Instant,
+) -> Option<(Change, bool, String)> {
     let silent = |id: &NodeId| silence(metrics, id, since);
     let has_successor = |id: &NodeId| {
         membership.nodes().any(|(other, _)| other.id == id.id && other != id && silent(other) < FORMER_SELF_SILENT)

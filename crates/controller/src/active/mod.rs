@@ -39,7 +39,11 @@ pub(crate) struct ActiveQueue {
 
 #[derive(Debug)]
 enum Command {
-    Decide { operation: OperationId, request: Request, answer: oneshot::Sender<Answer> },
+    Decide {
+        operation: OperationId,
+        request: Request,
+        answer: oneshot::Sender<Answer>,
+    },
     Session(SessionEvent),
     /// A broker's heartbeat said that it may be unfenced.
     Ready(tidelog_metadata::BrokerIdentity),

@@ -79,7 +79,8 @@ impl Session {
             match frame.ok().flatten().and_then(|frame| frame.frame) {
                 Some(proto::broker_frame::Frame::Heartbeat(heartbeat)) => {
                     if !self.heartbeat(heartbeat).await {
-                        self.say(proto::controller_frame::Frame::Redirect(formation_proto::Redirect { active: None })).await;
+                        self.say(proto::controller_frame::Frame::Redirect(formation_proto::Redirect { active: None }))
+                            .await;
                         return End::Dismissed;
                     }
                 }
@@ -134,7 +135,8 @@ pub(super) fn probe(shared: Shared, active: ActiveQueue, broker: BrokerIdentity)
         };
         let Some(listener) = listener else { return };
         let peer = Peer { host: listener.host.as_str().to_owned(), port: listener.port };
-        let refused = shared.dialer.connect(&peer).await.is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused);
+        let refused =
+            shared.dialer.connect(&peer).await.is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused);
         if refused {
             active.session(SessionEvent::ProbeRefused(broker)).await;
         }

@@ -8,6 +8,8 @@ mod kafka;
 mod record;
 mod request;
 mod response;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use record::{record_from_proto, record_to_proto};
 pub(crate) use request::{request_from_proto, request_to_proto};

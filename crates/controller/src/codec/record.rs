@@ -18,7 +18,10 @@ pub(crate) fn record_to_proto(record: &Record) -> proto::Record {
         Record::NextBrokerEpoch(epoch) => Kind::NextBrokerEpoch(epoch.get()),
         Record::RegisterBroker(registration) => Kind::RegisterBroker(registration_to_proto(registration)),
         Record::UnregisterBroker { broker_id, broker_epoch } => {
-            Kind::UnregisterBroker(identity_to_proto(&BrokerIdentity { broker_id: *broker_id, broker_epoch: *broker_epoch }))
+            Kind::UnregisterBroker(identity_to_proto(&BrokerIdentity {
+                broker_id: *broker_id,
+                broker_epoch: *broker_epoch,
+            }))
         }
         Record::BrokerChange(change) => Kind::BrokerChange(proto::BrokerChange {
             broker: Some(proto::BrokerIdentity {
@@ -101,7 +104,8 @@ pub(crate) fn record_from_proto(record: proto::Record) -> Result<Record, CodecEr
 }
 
 fn resource(kind: i32, name: String) -> Result<ConfigResource, CodecError> {
-    let kind = ConfigResourceType::from_code(small(kind, "resource type")?).ok_or(CodecError::Field("resource type"))?;
+    let kind =
+        ConfigResourceType::from_code(small(kind, "resource type")?).ok_or(CodecError::Field("resource type"))?;
     Ok(ConfigResource { kind, name: text(name) })
 }
 
@@ -173,7 +177,10 @@ fn whole_partition_from_proto(whole: proto::Partition) -> Result<RegisteredParti
 fn change_to_proto(change: &PartitionChange) -> proto::PartitionChange {
     let listed = |ids: &Option<Vec<BrokerId>>| ids.as_ref().map(|ids| proto::BrokerIds { ids: ids_to_proto(ids) });
     proto::PartitionChange {
-        partition: Some(partition_to_proto(&TopicIdPartition { topic_id: change.topic_id, partition: change.partition })),
+        partition: Some(partition_to_proto(&TopicIdPartition {
+            topic_id: change.topic_id,
+            partition: change.partition,
+        })),
         isr: listed(&change.isr),
         elr: listed(&change.elr),
         last_known_elr: listed(&change.last_known_elr),

@@ -2,9 +2,7 @@
 
 use tidelog_internal_api::metadata as proto;
 use tidelog_internal_api::metadata::request::Kind;
-use tidelog_metadata::{
-    AlterPartition, BrokerRegistration, CreateOrigin, IsrMember, PartitionAlteration, Request,
-};
+use tidelog_metadata::{AlterPartition, BrokerRegistration, CreateOrigin, IsrMember, PartitionAlteration, Request};
 use tidelog_wire::types::{BrokerEpoch, BrokerId, LeaderEpoch, PartitionEpoch};
 
 use super::fields::*;
@@ -24,9 +22,10 @@ pub(crate) fn request_to_proto(request: &Request) -> proto::Request {
         Request::UnfenceBroker(broker) => Kind::UnfenceBroker(identity_to_proto(broker)),
         Request::FenceBroker(broker) => Kind::FenceBroker(identity_to_proto(broker)),
         Request::DemoteBroker(broker) => Kind::DemoteBroker(identity_to_proto(broker)),
-        Request::ControlledShutdown { broker, force } => {
-            Kind::ControlledShutdown(proto::ControlledShutdown { broker: Some(identity_to_proto(broker)), force: *force })
-        }
+        Request::ControlledShutdown { broker, force } => Kind::ControlledShutdown(proto::ControlledShutdown {
+            broker: Some(identity_to_proto(broker)),
+            force: *force,
+        }),
         Request::AlterPartition(alter) => Kind::AlterPartition(alter_to_proto(alter)),
         Request::ReportUnclean { broker, replicas } => Kind::ReportUnclean(proto::ReportUnclean {
             broker: Some(identity_to_proto(broker)),
@@ -57,7 +56,11 @@ pub(crate) fn request_from_proto(request: proto::Request) -> Result<Request, Cod
         Kind::Bootstrap(bootstrap) => Request::Bootstrap {
             cluster_id: text(bootstrap.cluster_id),
             nodes: bootstrap.nodes.iter().map(node).collect(),
-            default_configs: bootstrap.default_configs.into_iter().map(|set| (text(set.name), text(set.value))).collect(),
+            default_configs: bootstrap
+                .default_configs
+                .into_iter()
+                .map(|set| (text(set.name), text(set.value)))
+                .collect(),
         },
         Kind::RegisterBroker(registration) => Request::RegisterBroker(Box::new(registration_from_proto(registration)?)),
         Kind::UnfenceBroker(broker) => Request::UnfenceBroker(identity(broker)),

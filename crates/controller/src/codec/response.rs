@@ -27,16 +27,24 @@ pub(crate) fn response_to_proto(response: &Response) -> proto::Response {
         Response::ReplicaRecovered(result) => fallible(result, empty, Kind::ReplicaRecovered),
         Response::AllocateProducerIds(result) => fallible(result, block_to_proto, Kind::AllocateProducerIds),
         Response::BalanceLeaders { moved } => (None, Kind::BalanceLeaders(*moved as u64)),
-        Response::CreateTopics(answer) => (None, Kind::CreateTopics(kafka::response_to_proto::<CreateTopicsRequest>(answer))),
-        Response::DeleteTopics(answer) => (None, Kind::DeleteTopics(kafka::response_to_proto::<DeleteTopicsRequest>(answer))),
+        Response::CreateTopics(answer) => {
+            (None, Kind::CreateTopics(kafka::response_to_proto::<CreateTopicsRequest>(answer)))
+        }
+        Response::DeleteTopics(answer) => {
+            (None, Kind::DeleteTopics(kafka::response_to_proto::<DeleteTopicsRequest>(answer)))
+        }
         Response::CreatePartitions(answer) => {
             (None, Kind::CreatePartitions(kafka::response_to_proto::<CreatePartitionsRequest>(answer)))
         }
         Response::IncrementalAlterConfigs(answer) => {
             (None, Kind::IncrementalAlterConfigs(kafka::response_to_proto::<IncrementalAlterConfigsRequest>(answer)))
         }
-        Response::AlterConfigs(answer) => (None, Kind::AlterConfigs(kafka::response_to_proto::<AlterConfigsRequest>(answer))),
-        Response::ElectLeaders(answer) => (None, Kind::ElectLeaders(kafka::response_to_proto::<ElectLeadersRequest>(answer))),
+        Response::AlterConfigs(answer) => {
+            (None, Kind::AlterConfigs(kafka::response_to_proto::<AlterConfigsRequest>(answer)))
+        }
+        Response::ElectLeaders(answer) => {
+            (None, Kind::ElectLeaders(kafka::response_to_proto::<ElectLeadersRequest>(answer)))
+        }
         Response::UnregisterBroker(answer) => {
             (None, Kind::UnregisterBroker(kafka::response_to_proto::<UnregisterBrokerRequest>(answer)))
         }
@@ -89,16 +97,24 @@ pub(crate) fn response_from_proto(response: proto::Response) -> Result<Response,
             Response::AllocateProducerIds(error.map_or(Ok(block), Err))
         }
         Kind::BalanceLeaders(moved) => Response::BalanceLeaders { moved: moved as usize },
-        Kind::CreateTopics(message) => Response::CreateTopics(kafka::response_from_proto::<CreateTopicsRequest>(message)?),
-        Kind::DeleteTopics(message) => Response::DeleteTopics(kafka::response_from_proto::<DeleteTopicsRequest>(message)?),
+        Kind::CreateTopics(message) => {
+            Response::CreateTopics(kafka::response_from_proto::<CreateTopicsRequest>(message)?)
+        }
+        Kind::DeleteTopics(message) => {
+            Response::DeleteTopics(kafka::response_from_proto::<DeleteTopicsRequest>(message)?)
+        }
         Kind::CreatePartitions(message) => {
             Response::CreatePartitions(kafka::response_from_proto::<CreatePartitionsRequest>(message)?)
         }
         Kind::IncrementalAlterConfigs(message) => {
             Response::IncrementalAlterConfigs(kafka::response_from_proto::<IncrementalAlterConfigsRequest>(message)?)
         }
-        Kind::AlterConfigs(message) => Response::AlterConfigs(kafka::response_from_proto::<AlterConfigsRequest>(message)?),
-        Kind::ElectLeaders(message) => Response::ElectLeaders(kafka::response_from_proto::<ElectLeadersRequest>(message)?),
+        Kind::AlterConfigs(message) => {
+            Response::AlterConfigs(kafka::response_from_proto::<AlterConfigsRequest>(message)?)
+        }
+        Kind::ElectLeaders(message) => {
+            Response::ElectLeaders(kafka::response_from_proto::<ElectLeadersRequest>(message)?)
+        }
         Kind::UnregisterBroker(message) => {
             Response::UnregisterBroker(kafka::response_from_proto::<UnregisterBrokerRequest>(message)?)
         }
@@ -106,10 +122,7 @@ pub(crate) fn response_from_proto(response: proto::Response) -> Result<Response,
 }
 
 fn progress_to_proto(progress: ControlledShutdownProgress) -> proto::ControlledShutdownProgress {
-    proto::ControlledShutdownProgress {
-        ready: progress.ready,
-        waiting_partitions: progress.waiting_partitions as u64,
-    }
+    proto::ControlledShutdownProgress { ready: progress.ready, waiting_partitions: progress.waiting_partitions as u64 }
 }
 
 fn block_to_proto(block: ProducerIdBlock) -> proto::ProducerIdBlock {

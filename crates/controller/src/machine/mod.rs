@@ -98,7 +98,9 @@ impl Machine {
     }
 
     fn apply_batch(&mut self, batch: &EncodedBatch, log_id: LogId) -> io::Result<Written> {
-        let fatal = |reason: String| io::Error::new(io::ErrorKind::InvalidData, format!("metadata batch {}: {reason}", log_id.index));
+        let fatal = |reason: String| {
+            io::Error::new(io::ErrorKind::InvalidData, format!("metadata batch {}: {reason}", log_id.index))
+        };
         let batch = proto::Batch::decode(batch.0.clone()).map_err(|error| fatal(error.to_string()))?;
         if batch.decided_on != self.applied.last_batch {
             return Ok(Written::Overtaken);
@@ -157,11 +159,7 @@ impl RaftStateMachine<TypeConfig> for Machine {
         Builder { applied: self.applied.clone(), snapshots: self.snapshots.clone() }
     }
 
-    async fn install_snapshot(
-        &mut self,
-        _meta: &SnapshotMetaOf,
-        snapshot: Bytes,
-    ) -> Result<(), io::Error> {
+    async fn install_snapshot(&mut self, _meta: &SnapshotMetaOf, snapshot: Bytes) -> Result<(), io::Error> {
         let applied = snapshot::decode(&snapshot).map_err(io::Error::other)?;
         let snapshots = self.snapshots.clone();
         let log_id = applied.last_log_id;

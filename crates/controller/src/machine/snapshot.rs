@@ -17,7 +17,9 @@ use tidelog_metadata::Image;
 
 use super::{Applied, Operations};
 use crate::codec::{record_from_proto, record_to_proto};
-use crate::raft::{LogId, log_id_from_proto, log_id_to_proto, stored_membership_from_proto, stored_membership_to_proto};
+use crate::raft::{
+    LogId, log_id_from_proto, log_id_to_proto, stored_membership_from_proto, stored_membership_to_proto,
+};
 use crate::store::crc32c;
 
 const MAGIC: &[u8; 8] = b"TLSNAP01";

@@ -62,7 +62,9 @@ impl Dialer {
                     return Ok(stream);
                 }
                 Ok(Err(error)) => last = error,
-                Err(_) => last = io::Error::new(io::ErrorKind::TimedOut, format!("connecting to {address} takes too long")),
+                Err(_) => {
+                    last = io::Error::new(io::ErrorKind::TimedOut, format!("connecting to {address} takes too long"))
+                }
             }
         }
         Err(last)

@@ -15,10 +15,13 @@ use tokio::sync::oneshot;
 /// After this the last known address is used.
 const LOOKUP_WAIT_MAX: Duration = Duration::from_millis(500);
 
+/// Addresses by host and port.
+type LastGood = HashMap<(String, u16), Vec<SocketAddr>>;
+
 /// Cheap to clone; clones share the cache.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Resolver {
-    last_good: Arc<Mutex<HashMap<(String, u16), Vec<SocketAddr>>>>,
+    last_good: Arc<Mutex<LastGood>>,
 }
 
 impl Resolver {
@@ -40,7 +43,7 @@ impl Resolver {
         }
     }
 
-    fn cache(&self) -> std::sync::MutexGuard<'_, HashMap<(String, u16), Vec<SocketAddr>>> {
+    fn cache(&self) -> std::sync::MutexGuard<'_, LastGood> {
         self.last_good.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -78,7 +78,9 @@ pub(crate) fn log_id_from_proto(log_id: proto::LogId) -> LogId {
 fn membership_to_proto(membership: &Membership) -> proto::Membership {
     let configs = membership.get_joint_config().iter();
     proto::Membership {
-        configs: configs.map(|voters| proto::VoterSet { voters: voters.iter().map(node_id_to_proto).collect() }).collect(),
+        configs: configs
+            .map(|voters| proto::VoterSet { voters: voters.iter().map(node_id_to_proto).collect() })
+            .collect(),
         nodes: membership.nodes().map(|(id, node)| node_to_proto(id, node)).collect(),
     }
 }
@@ -102,7 +104,9 @@ pub(crate) fn stored_membership_to_proto(stored: &StoredMembership) -> proto::St
     }
 }
 
-pub(crate) fn stored_membership_from_proto(stored: Option<proto::StoredMembership>) -> Result<StoredMembership, Malformed> {
+pub(crate) fn stored_membership_from_proto(
+    stored: Option<proto::StoredMembership>,
+) -> Result<StoredMembership, Malformed> {
     let stored = stored.ok_or(Malformed("stored membership"))?;
     let membership = membership_from_proto(stored.membership.ok_or(Malformed("membership"))?)?;
     Ok(StoredMembership::new(stored.log_id.map(log_id_from_proto), membership))

@@ -12,8 +12,8 @@ use futures::{FutureExt, Stream, StreamExt};
 use openraft::errors::{NetworkError, RPCError, ReplicationClosed, StreamingError, Unreachable};
 use openraft::network::{RPCOption, stream_append_sequential};
 use openraft::raft::{
-    AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, StreamAppendError, StreamAppendResult, TransferLeaderError,
-    TransferLeaderRequest, TransferLeaderResponse, VoteRequest, VoteResponse,
+    AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, StreamAppendError, StreamAppendResult,
+    TransferLeaderError, TransferLeaderRequest, TransferLeaderResponse, VoteRequest, VoteResponse,
 };
 use openraft::{OptionalSend, RaftNetworkFactory, RaftNetworkV2};
 use tidelog_internal_api::raft as proto;
@@ -46,7 +46,12 @@ pub(crate) struct NetworkFactory {
 impl NetworkFactory {
     fn network(&self, target: NodeId, node: &RaftNode, purpose: Purpose) -> Network {
         let peer = Peer { host: node.host.clone(), port: node.port };
-        Network { client: raft_client(self.dialer.channel(&peer)), target, cluster_id: self.cluster_id.clone(), purpose }
+        Network {
+            client: raft_client(self.dialer.channel(&peer)),
+            target,
+            cluster_id: self.cluster_id.clone(),
+            purpose,
+        }
     }
 }
 
@@ -246,11 +251,14 @@ impl RaftNetworkV2<TypeConfig> for Network {
     }
 }
 
-fn snapshot_pieces(head: proto::SnapshotHead, file: Bytes) -> impl Stream<Item = proto::SnapshotPiece> + Send + 'static {
+fn snapshot_pieces(
+    head: proto::SnapshotHead,
+    file: Bytes,
+) -> impl Stream<Item = proto::SnapshotPiece> + Send + 'static {
     use proto::snapshot_piece::Part;
-    let pieces = (0..file.len()).step_by(SNAPSHOT_PIECE_BYTES).map(move |start| {
-        Part::Data(file.slice(start..file.len().min(start + SNAPSHOT_PIECE_BYTES)))
-    });
+    let pieces = (0..file.len())
+        .step_by(SNAPSHOT_PIECE_BYTES)
+        .map(move |start| Part::Data(file.slice(start..file.len().min(start + SNAPSHOT_PIECE_BYTES))));
     let parts = std::iter::once(Part::Head(head)).chain(pieces);
     futures::stream::iter(parts.map(|part| proto::SnapshotPiece { part: Some(part) }))
 }

@@ -8,8 +8,8 @@ use futures::stream::BoxStream;
 use futures::{Stream, StreamExt};
 use openraft::async_runtime::watch::WatchReceiver;
 use openraft::raft::{
-    AppendEntriesRequest, StreamAppendError, StreamAppendResult, TransferLeaderError, TransferLeaderRequest, VoteRequest,
-    VoteResponse,
+    AppendEntriesRequest, StreamAppendError, StreamAppendResult, TransferLeaderError, TransferLeaderRequest,
+    VoteRequest, VoteResponse,
 };
 use openraft::storage::{Snapshot, SnapshotMeta};
 use openraft::vote::RaftLeaderId;
@@ -104,16 +104,20 @@ impl raft_server::Raft for RaftService {
         let refused = Arc::new(OnceLock::new());
         let refusal = Arc::clone(&refused);
         // The first request that is not acceptable ends the stream; its reason goes out after the answers to those before it.
-        let accepted = request.into_inner().map(move |request| request.and_then(|request| service.append_request(request)));
-        let accepted = accepted.scan((), move |(), request| {
-            futures::future::ready(request.map_err(|status| refusal.set(status)).ok())
-        });
+        let accepted =
+            request.into_inner().map(move |request| request.and_then(|request| service.append_request(request)));
+        let accepted = accepted
+            .scan((), move |(), request| futures::future::ready(request.map_err(|status| refusal.set(status)).ok()));
         let answers = self.raft.stream_append(accepted).map(|answer| answer.map(append_response).map_err(stopped));
-        let reason = futures::stream::once(async move { refused.get().cloned() }).filter_map(|status| async { status.map(Err) });
+        let reason =
+            futures::stream::once(async move { refused.get().cloned() }).filter_map(|status| async { status.map(Err) });
         Ok(Response::new(Box::pin(answers.chain(reason))))
     }
 
-    async fn heartbeat(&self, request: Request<proto::AppendRequest>) -> Result<Response<proto::AppendResponse>, Status> {
+    async fn heartbeat(
+        &self,
+        request: Request<proto::AppendRequest>,
+    ) -> Result<Response<proto::AppendResponse>, Status> {
         let request = self.append_request(request.into_inner())?;
         let matched = request.prev_log_id;
         let response = self.raft.append_entries(request).await.map_err(stopped)?;

@@ -49,7 +49,8 @@ pub(super) fn from_pieces(index: u64, whole: &[u8]) -> Result<Entry, String> {
     if number(4) != crc32c(body) {
         return Err(format!("entry {index} fails its checksum"));
     }
-    let entry = proto::Entry::decode(Bytes::copy_from_slice(body)).map_err(|error| format!("entry {index}: {error}"))?;
+    let entry =
+        proto::Entry::decode(Bytes::copy_from_slice(body)).map_err(|error| format!("entry {index}: {error}"))?;
     let entry = entry_from_proto(entry).map_err(|error| format!("entry {index}: {error}"))?;
     if entry.log_id.index != index {
         return Err(format!("entry {} lies in the place of {index}", entry.log_id.index));

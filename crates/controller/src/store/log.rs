@@ -228,7 +228,9 @@ impl Pointers {
     pub(super) fn load(state: &sled::Tree) -> Result<Self, String> {
         let read = |name: &[u8]| state.get(name).map_err(|error| error.to_string());
         let log_id = |name: &[u8]| match read(name)? {
-            Some(bytes) => proto::LogId::decode(bytes.as_ref()).map(|id| Some(log_id_from_proto(id))).map_err(|error| error.to_string()),
+            Some(bytes) => proto::LogId::decode(bytes.as_ref())
+                .map(|id| Some(log_id_from_proto(id)))
+                .map_err(|error| error.to_string()),
             None => Ok(None),
         };
         let vote = match read(VOTE)? {

@@ -11,6 +11,8 @@
 
 mod entry;
 mod flusher;
+#[cfg(test)]
+mod kill;
 mod log;
 #[cfg(test)]
 mod memory;

@@ -53,7 +53,9 @@ fn open_database(path: &Path) -> Result<sled::Db, OpenError> {
     let give_up = Instant::now() + LOCK_WAIT_MAX;
     loop {
         match config.open() {
-            Err(sled::Error::Io(error)) if is_locked(&error) && Instant::now() < give_up => std::thread::sleep(LOCK_RETRY),
+            Err(sled::Error::Io(error)) if is_locked(&error) && Instant::now() < give_up => {
+                std::thread::sleep(LOCK_RETRY)
+            }
             opened => return Ok(opened?),
         }
     }

@@ -22,7 +22,7 @@ async fn three_voters_found_one_cluster_and_all_learn_its_id() {
 #[tokio::test]
 async fn a_single_voter_is_a_cluster_with_the_id_it_was_given() {
     let mut cluster = Cluster::new(1);
-    let cluster_id = Uuid::from_u128(0xC0FFEE_0000_0000_0000_0000_0001);
+    let cluster_id = Uuid::from_u128(0xC0FFEE);
     let node = cluster.start_with(1, |options| options.cluster_id = Some(cluster_id)).unwrap();
     let expected = cluster_id.to_string();
     node.sees("its cluster id", |image| image.cluster_id().is_some_and(|id| *id == *expected)).await;
@@ -76,7 +76,10 @@ async fn another_nodes_directory_is_refused_with_a_sentence() {
     let other_node = cluster.start_with(7, |options| options.directory = path.clone()).err().unwrap();
     assert!(matches!(&other_node, StartError::WrongDirectory { reason } if reason.contains("node.id")), "{other_node}");
     let other_cluster = cluster.start_with(1, |options| options.cluster_id = Some(Uuid::from_u128(5))).err().unwrap();
-    assert!(matches!(&other_cluster, StartError::WrongDirectory { reason } if reason.contains("cluster")), "{other_cluster}");
+    assert!(
+        matches!(&other_cluster, StartError::WrongDirectory { reason } if reason.contains("cluster")),
+        "{other_cluster}"
+    );
 }
 
 #[tokio::test]

@@ -19,8 +19,12 @@ use nodes::Node;
 
 /// One partition, one replica: enough to see that the metadata works.
 pub fn create_topic(name: &str) -> Request {
-    let topic =
-        CreatableTopic { name: Str::from(name.to_owned()), num_partitions: 1, replication_factor: 1, ..Default::default() };
+    let topic = CreatableTopic {
+        name: Str::from(name.to_owned()),
+        num_partitions: 1,
+        replication_factor: 1,
+        ..Default::default()
+    };
     let request = CreateTopicsRequest { topics: vec![topic], timeout_ms: 10_000, ..Default::default() };
     Request::CreateTopics { request, origin: CreateOrigin::Admin }
 }
@@ -32,10 +36,12 @@ pub fn error_of(response: &Response) -> ErrorCode {
     }
 }
 
-/// What a broker of this node would register with. Nobody listens at its endpoint.
+/// What a broker of this node would register with. As its client listener it names the node's gRPC listener,
+/// which is there exactly as long as the node lives: that is what the controller's probe is after.
 pub fn registration(node: &Node) -> BrokerRegistration {
+    let port = node.handle.node().listening_on.port();
     let endpoint =
-        Endpoint { listener: Str::from("PLAINTEXT"), host: Str::from("127.0.0.1"), port: 1, security_protocol: 0 };
+        Endpoint { listener: Str::from("PLAINTEXT"), host: Str::from("127.0.0.1"), port, security_protocol: 0 };
     BrokerRegistration {
         broker_id: BrokerId(node.id()),
         cluster_id: None,

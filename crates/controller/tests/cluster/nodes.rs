@@ -34,7 +34,8 @@ impl Cluster {
     pub fn new(voters: i32) -> Self {
         let listeners: Vec<_> = (0..voters).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
         let ports = listeners.iter().map(|listener| listener.local_addr().unwrap().port());
-        let voters = (1..).zip(ports).map(|(node_id, port)| Voter { node_id, host: "127.0.0.1".into(), port }).collect();
+        let voters =
+            (1..).zip(ports).map(|(node_id, port)| Voter { node_id, host: "127.0.0.1".into(), port }).collect();
         Self { directory: tempfile::tempdir().unwrap(), voters, listeners: listeners.into_iter().map(Some).collect() }
     }
 
@@ -69,7 +70,11 @@ impl Cluster {
         self.start_with(node_id, |_| {})
     }
 
-    pub fn start_with(&mut self, node_id: i32, change: impl FnOnce(&mut ControllerOptions)) -> Result<Node, StartError> {
+    pub fn start_with(
+        &mut self,
+        node_id: i32,
+        change: impl FnOnce(&mut ControllerOptions),
+    ) -> Result<Node, StartError> {
         let mut options = self.options(node_id);
         change(&mut options);
         let (started, starting) = std::sync::mpsc::channel();

@@ -47,7 +47,7 @@ fn answer_topic(context: &Context, topic: &ListOffsetsTopic) -> ListOffsetsTopic
             error_code: found.error_code,
             timestamp: found.timestamp_ms,
             offset: found.offset.get(),
-            leader_epoch: found.leader_epoch.get(),
+            leader_epoch: if context.version >= 4 { found.leader_epoch.get() } else { LeaderEpoch::NONE.get() },
             ..ListOffsetsPartitionResponse::default()
         }
     };

@@ -9,10 +9,7 @@ use tidelog_wire::types::{LeaderEpoch, Offset};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
     /// This replica became leader: write `(leader_epoch, start)` to the leader-epoch checkpoint before the next append.
-    StartEpoch {
-        leader_epoch: LeaderEpoch,
-        start: Offset,
-    },
+    StartEpoch { leader_epoch: LeaderEpoch, start: Offset },
     /// The high watermark moved up to this offset. It may be checkpointed lazily; parked consumer fetches and parked
     /// acks have effects of their own.
     HighWatermark(Offset),

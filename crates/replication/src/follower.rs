@@ -26,12 +26,7 @@ struct Announced {
 
 impl Follower {
     pub fn new(leader: BrokerId, leader_epoch: LeaderEpoch) -> Self {
-        Self {
-            leader,
-            leader_epoch,
-            announced: None,
-            advancing_start: false,
-        }
+        Self { leader, leader_epoch, announced: None, advancing_start: false }
     }
 
     /// A follower fetches at its log end only, and only once that counts: so the fetch offset is its durable end.
@@ -51,12 +46,7 @@ impl Follower {
 
     /// An answer is about the log as it was when we asked, in the epoch we asked in: otherwise it says nothing of the
     /// log as it is.
-    fn answers_this_log(
-        &self,
-        position: &FetchPosition,
-        local: &Local,
-        history: &impl EpochHistory,
-    ) -> bool {
+    fn answers_this_log(&self, position: &FetchPosition, local: &Local, history: &impl EpochHistory) -> bool {
         position.leader == self.leader
             && position.leader_epoch == self.leader_epoch
             && position.fetch_offset == local.log.end
@@ -75,15 +65,8 @@ impl Follower {
             return FetchVerdict::Stale;
         }
         match *response {
-            FetchResponse::Ok {
-                high_watermark,
-                log_start,
-                has_records,
-            } => {
-                self.announced = Some(Announced {
-                    high_watermark,
-                    log_start,
-                });
+            FetchResponse::Ok { high_watermark, log_start, has_records } => {
+                self.announced = Some(Announced { high_watermark, log_start });
                 if has_records {
                     return FetchVerdict::Append;
                 }
@@ -95,27 +78,19 @@ impl Follower {
                 self.truncate(to, local, out);
                 FetchVerdict::Done
             }
-            FetchResponse::OffsetOutOfRange {
-                log_start: Some(start),
-            } if may_restart(start, position, local) => {
+            FetchResponse::OffsetOutOfRange { log_start: Some(start) } if may_restart(start, position, local) => {
                 local.fail_acks(local.high_watermark(), out);
                 out.push(Effect::RestartAt(start));
                 FetchVerdict::Done
             }
-            FetchResponse::OffsetOutOfRange { .. } | FetchResponse::Refused => {
-                FetchVerdict::BackOff
-            }
+            FetchResponse::OffsetOutOfRange { .. } | FetchResponse::Refused => FetchVerdict::BackOff,
         }
     }
 
     fn truncate(&mut self, to: Offset, local: &mut Local, out: &mut Vec<Effect>) {
         self.announced = None;
         local.fail_acks(to, out);
-        out.push(if to < local.log.start {
-            Effect::RestartAt(to)
-        } else {
-            Effect::TruncateTo(to)
-        });
+        out.push(if to < local.log.start { Effect::RestartAt(to) } else { Effect::TruncateTo(to) });
     }
 
     pub fn appended(&mut self, end: Offset, local: &mut Local, out: &mut Vec<Effect>) {
@@ -161,6 +136,5 @@ fn truncation_offset(leader: EpochEnd, history: &impl EpochHistory, local: &Loca
 
 /// Dropping the log is right only if it ends below the leader's start, or holds nothing.
 fn may_restart(leader_start: Offset, position: &FetchPosition, local: &Local) -> bool {
-    local.log.end < leader_start
-        || (local.log.start == local.log.end && position.fetch_offset != leader_start)
+    local.log.end < leader_start || (local.log.start == local.log.end && position.fetch_offset != leader_start)
 }

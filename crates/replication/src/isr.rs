@@ -25,11 +25,7 @@ pub struct IsrProposal {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum IsrOutcome {
     /// Accepted: the partition epoch and ISR that now stand.
-    Accepted {
-        leader_epoch: LeaderEpoch,
-        partition_epoch: PartitionEpoch,
-        isr: Vec<BrokerId>,
-    },
+    Accepted { leader_epoch: LeaderEpoch, partition_epoch: PartitionEpoch, isr: Vec<BrokerId> },
     /// INELIGIBLE_REPLICA, OPERATION_NOT_ATTEMPTED: not done; the leader may propose again later.
     Ineligible,
     /// INVALID_UPDATE_VERSION, FENCED_LEADER_EPOCH, NEW_LEADER_ELECTED, UNKNOWN_TOPIC_*, INVALID_REQUEST: the
@@ -42,18 +38,9 @@ pub enum IsrOutcome {
 /// See the module's documentation. The leader is always a member of `isr`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Isr {
-    Committed {
-        isr: Vec<BrokerId>,
-    },
-    PendingExpand {
-        isr: Vec<BrokerId>,
-        adding: BrokerId,
-        request: Request,
-    },
-    PendingShrink {
-        isr: Vec<BrokerId>,
-        request: Request,
-    },
+    Committed { isr: Vec<BrokerId> },
+    PendingExpand { isr: Vec<BrokerId>, adding: BrokerId, request: Request },
+    PendingShrink { isr: Vec<BrokerId>, request: Request },
 }
 
 /// The life of the pending proposal.
@@ -78,9 +65,7 @@ pub(crate) enum RequestState {
 impl Isr {
     pub fn committed(&self) -> &[BrokerId] {
         match self {
-            Self::Committed { isr }
-            | Self::PendingExpand { isr, .. }
-            | Self::PendingShrink { isr, .. } => isr,
+            Self::Committed { isr } | Self::PendingExpand { isr, .. } | Self::PendingShrink { isr, .. } => isr,
         }
     }
 
@@ -96,18 +81,14 @@ impl Isr {
     pub fn request(&self) -> Option<&Request> {
         match self {
             Self::Committed { .. } => None,
-            Self::PendingExpand { request, .. } | Self::PendingShrink { request, .. } => {
-                Some(request)
-            }
+            Self::PendingExpand { request, .. } | Self::PendingShrink { request, .. } => Some(request),
         }
     }
 
     pub fn request_mut(&mut self) -> Option<&mut Request> {
         match self {
             Self::Committed { .. } => None,
-            Self::PendingExpand { request, .. } | Self::PendingShrink { request, .. } => {
-                Some(request)
-            }
+            Self::PendingExpand { request, .. } | Self::PendingShrink { request, .. } => Some(request),
         }
     }
 

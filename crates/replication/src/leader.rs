@@ -65,26 +65,16 @@ impl Leader {
         out: &mut Vec<Effect>,
     ) -> Self {
         let epoch_start = local.log.end;
-        out.push(Effect::StartEpoch {
-            leader_epoch: assignment.leader_epoch,
-            start: epoch_start,
-        });
-        let others = assignment
-            .replicas
-            .iter()
-            .filter(|replica| replica.id != local.id);
+        out.push(Effect::StartEpoch { leader_epoch: assignment.leader_epoch, start: epoch_start });
+        let others = assignment.replicas.iter().filter(|replica| replica.id != local.id);
         let mut leader = Self {
             epoch: assignment.leader_epoch,
             epoch_start,
             partition_epoch: assignment.partition_epoch,
             min_isr: assignment.min_isr,
-            isr: Isr::Committed {
-                isr: assignment.isr.to_vec(),
-            },
+            isr: Isr::Committed { isr: assignment.isr.to_vec() },
             elr: assignment.elr.to_vec(),
-            others: others
-                .map(|replica| Progress::new(replica, local.high_watermark(), now_ms))
-                .collect(),
+            others: others.map(|replica| Progress::new(replica, local.high_watermark(), now_ms)).collect(),
             propose_after_ms: now_ms,
             low_watermark: None,
             standing: Standing::InContact,
@@ -197,20 +187,12 @@ impl Leader {
         }
     }
 
-    pub fn consumer_view(
-        &self,
-        current: Option<LeaderEpoch>,
-        local: &Local,
-    ) -> Result<ConsumerView, FetchError> {
+    pub fn consumer_view(&self, current: Option<LeaderEpoch>, local: &Local) -> Result<ConsumerView, FetchError> {
         let leader_epoch = self.check_epoch(current)?;
         if !self.exposes(local) {
             return Err(FetchError::OffsetNotAvailable);
         }
-        Ok(ConsumerView {
-            log_start: local.log.start,
-            high_watermark: local.high_watermark(),
-            leader_epoch,
-        })
+        Ok(ConsumerView { log_start: local.log.start, high_watermark: local.high_watermark(), leader_epoch })
     }
 
     pub fn follower_fetched(
@@ -228,12 +210,7 @@ impl Leader {
         self.read_answer(fetch, local)
     }
 
-    pub fn follower_answer(
-        &self,
-        fetch: &FollowerFetch,
-        history: &impl EpochHistory,
-        local: &Local,
-    ) -> FetchAnswer {
+    pub fn follower_answer(&self, fetch: &FollowerFetch, history: &impl EpochHistory, local: &Local) -> FetchAnswer {
         match self.check_position(fetch, history, local) {
             Err(refusal) => refusal,
             Ok(()) => self.read_answer(fetch, local),
@@ -263,9 +240,7 @@ impl Leader {
         if other.is_stale(fetch.broker_epoch) {
             return Err(FetchAnswer::Error(FetchError::NotLeaderOrFollower));
         }
-        let out_of_range = FetchAnswer::Error(FetchError::OffsetOutOfRange {
-            log_start: local.log.start,
-        });
+        let out_of_range = FetchAnswer::Error(FetchError::OffsetOutOfRange { log_start: local.log.start });
         if fetch.fetch_offset < local.log.start {
             return Err(out_of_range);
         }
@@ -277,27 +252,13 @@ impl Leader {
                 return Err(FetchAnswer::Diverging(end));
             }
         }
-        if fetch.fetch_offset > local.log.end {
-            Err(out_of_range)
-        } else {
-            Ok(())
-        }
+        if fetch.fetch_offset > local.log.end { Err(out_of_range) } else { Ok(()) }
     }
 
-    fn record_progress(
-        &mut self,
-        fetch: &FollowerFetch,
-        local: &mut Local,
-        now_ms: i64,
-        out: &mut Vec<Effect>,
-    ) {
+    fn record_progress(&mut self, fetch: &FollowerFetch, local: &mut Local, now_ms: i64, out: &mut Vec<Effect>) {
         let reaches_isr = fetch.fetch_offset >= self.join_mark(local);
         let outside = !self.isr.maximal_contains(fetch.replica);
-        let Some(other) = self
-            .others
-            .iter_mut()
-            .find(|other| other.id == fetch.replica)
-        else {
+        let Some(other) = self.others.iter_mut().find(|other| other.id == fetch.replica) else {
             return;
         };
         let log_start_before = other.log_start();
@@ -348,10 +309,7 @@ impl Leader {
             };
             smallest = smallest.min(log_start);
         }
-        if self
-            .low_watermark
-            .is_none_or(|low_watermark| smallest > low_watermark)
-        {
+        if self.low_watermark.is_none_or(|low_watermark| smallest > low_watermark) {
             self.low_watermark = Some(smallest);
             out.push(Effect::LowWatermark(smallest));
         }
@@ -366,10 +324,7 @@ impl Leader {
     pub fn isolated(&mut self, since_ms: i64, local: &Local) {
         if self.standing == Standing::InContact {
             let check_at_ms = since_ms.saturating_add(local.settings.session_timeout_ms);
-            self.standing = Standing::Isolated {
-                since_ms,
-                check_at_ms,
-            };
+            self.standing = Standing::Isolated { since_ms, check_at_ms };
         }
     }
 
@@ -383,55 +338,29 @@ impl Leader {
     fn isolation_deadline_ms(&self) -> Option<i64> {
         match self.standing {
             Standing::InContact => None,
-            Standing::Isolated { check_at_ms, .. } | Standing::Aside { check_at_ms, .. } => {
-                Some(check_at_ms)
-            }
+            Standing::Isolated { check_at_ms, .. } | Standing::Aside { check_at_ms, .. } => Some(check_at_ms),
         }
     }
 
     /// With all ISR members fetching, a leader goes on without any controller; with one of them silent too, the rest of
     /// the cluster may have chosen another.
-    fn check_isolation(
-        &mut self,
-        peers: &impl PeerContact,
-        local: &mut Local,
-        now_ms: i64,
-        out: &mut Vec<Effect>,
-    ) {
+    fn check_isolation(&mut self, peers: &impl PeerContact, local: &mut Local, now_ms: i64, out: &mut Vec<Effect>) {
         let (since_ms, was_aside) = match self.standing {
-            Standing::Isolated {
-                since_ms,
-                check_at_ms,
-            } if check_at_ms <= now_ms => (since_ms, false),
-            Standing::Aside {
-                since_ms,
-                check_at_ms,
-            } if check_at_ms <= now_ms => (since_ms, true),
+            Standing::Isolated { since_ms, check_at_ms } if check_at_ms <= now_ms => (since_ms, false),
+            Standing::Aside { since_ms, check_at_ms } if check_at_ms <= now_ms => (since_ms, true),
             _ => return,
         };
         let timeout_ms = local.settings.session_timeout_ms;
-        let members = self
-            .others
-            .iter()
-            .filter(|other| self.isr.maximal_contains(other.id));
-        let heard_ms = members
-            .map(|other| peers.last_heard_ms(other.id))
-            .min()
-            .unwrap_or(now_ms);
+        let members = self.others.iter().filter(|other| self.isr.maximal_contains(other.id));
+        let heard_ms = members.map(|other| peers.last_heard_ms(other.id)).min().unwrap_or(now_ms);
         let silent_at_ms = heard_ms.saturating_add(timeout_ms);
         if silent_at_ms > now_ms {
-            self.standing = Standing::Isolated {
-                since_ms,
-                check_at_ms: silent_at_ms,
-            };
+            self.standing = Standing::Isolated { since_ms, check_at_ms: silent_at_ms };
             if was_aside {
                 out.extend([Effect::Resume, Effect::WakeConsumers]);
             }
         } else {
-            self.standing = Standing::Aside {
-                since_ms,
-                check_at_ms: now_ms + ISOLATION_CHECK_MS,
-            };
+            self.standing = Standing::Aside { since_ms, check_at_ms: now_ms + ISOLATION_CHECK_MS };
             if !was_aside {
                 local.fail_acks(local.high_watermark(), out);
                 out.extend([Effect::StepAside, Effect::WakeConsumers]);
@@ -443,19 +372,10 @@ impl Leader {
 
     pub fn next_deadline_ms(&self, local: &Local) -> Option<i64> {
         let isolation = self.isolation_deadline_ms();
-        [isolation, self.membership_deadline_ms(local)]
-            .into_iter()
-            .flatten()
-            .min()
+        [isolation, self.membership_deadline_ms(local)].into_iter().flatten().min()
     }
 
-    pub fn tick(
-        &mut self,
-        peers: &impl PeerContact,
-        local: &mut Local,
-        now_ms: i64,
-        out: &mut Vec<Effect>,
-    ) {
+    pub fn tick(&mut self, peers: &impl PeerContact, local: &mut Local, now_ms: i64, out: &mut Vec<Effect>) {
         self.check_isolation(peers, local, now_ms, out);
         self.tick_membership(local, now_ms, out);
     }

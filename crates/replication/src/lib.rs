@@ -32,10 +32,7 @@ mod progress;
 
 pub use assignment::{Assignment, Replica};
 pub use effect::{AckError, Effect};
-pub use fetch::{
-    ConsumerView, FetchAnswer, FetchError, FetchPosition, FetchResponse, FetchVerdict,
-    FollowerFetch,
-};
+pub use fetch::{ConsumerView, FetchAnswer, FetchError, FetchPosition, FetchResponse, FetchVerdict, FollowerFetch};
 pub use history::{EpochEnd, EpochHistory};
 pub use isr::{IsrOutcome, IsrProposal};
 pub use partition::{Acks, Durability, LogOffsets, Partition, PeerContact, ProduceError, Settings};

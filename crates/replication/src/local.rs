@@ -26,14 +26,7 @@ impl Local {
     ) -> Self {
         check_offsets(&log);
         let high_watermark = high_watermark.clamp(log.start, log.end);
-        Self {
-            id,
-            broker_epoch,
-            settings,
-            log,
-            high_watermark,
-            parked_to: None,
-        }
+        Self { id, broker_epoch, settings, log, high_watermark, parked_to: None }
     }
 
     pub fn high_watermark(&self) -> Offset {
@@ -49,11 +42,7 @@ impl Local {
     }
 
     pub fn append_to(&mut self, end: Offset) {
-        assert!(
-            end >= self.log.end,
-            "an append moved the log end back: {} to {end}",
-            self.log.end
-        );
+        assert!(end >= self.log.end, "an append moved the log end back: {} to {end}", self.log.end);
         self.log.end = end;
     }
 
@@ -63,11 +52,7 @@ impl Local {
     }
 
     pub fn start_at(&mut self, start: Offset) {
-        assert!(
-            start <= self.log.end,
-            "log start {start} beyond the log end {}",
-            self.log.end
-        );
+        assert!(start <= self.log.end, "log start {start} beyond the log end {}", self.log.end);
         self.log.start = start.max(self.log.start);
         self.log.durable_end = self.log.durable_end.max(self.log.start);
         self.high_watermark = self.high_watermark.max(self.log.start);
@@ -82,11 +67,7 @@ impl Local {
 
     /// Returns whether the high watermark moved.
     pub fn advance_high_watermark(&mut self, to: Offset, out: &mut Vec<Effect>) -> bool {
-        assert!(
-            to <= self.log.end,
-            "high watermark {to} beyond the log end {}",
-            self.log.end
-        );
+        assert!(to <= self.log.end, "high watermark {to} beyond the log end {}", self.log.end);
         if to <= self.high_watermark {
             return false;
         }
@@ -109,22 +90,13 @@ impl Local {
 
     pub fn fail_acks(&mut self, beyond: Offset, out: &mut Vec<Effect>) {
         if self.parked_to.is_some_and(|parked_to| parked_to > beyond) {
-            out.push(Effect::FailAcks {
-                beyond,
-                error: AckError::NotLeaderOrFollower,
-            });
+            out.push(Effect::FailAcks { beyond, error: AckError::NotLeaderOrFollower });
             self.parked_to = Some(beyond).filter(|&left_to| left_to > self.high_watermark);
         }
     }
 }
 
 fn check_offsets(log: &LogOffsets) {
-    assert!(
-        log.start <= log.durable_end,
-        "durable end below the log start: {log:?}"
-    );
-    assert!(
-        log.durable_end <= log.end,
-        "durable end beyond the log end: {log:?}"
-    );
+    assert!(log.start <= log.durable_end, "durable end below the log start: {log:?}");
+    assert!(log.durable_end <= log.end, "durable end beyond the log end: {log:?}");
 }

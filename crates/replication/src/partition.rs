@@ -3,10 +3,7 @@
 
 use crate::assignment::{Assignment, Replica};
 use crate::effect::{AckError, Effect};
-use crate::fetch::{
-    ConsumerView, FetchAnswer, FetchError, FetchPosition, FetchResponse, FetchVerdict,
-    FollowerFetch,
-};
+use crate::fetch::{ConsumerView, FetchAnswer, FetchError, FetchPosition, FetchResponse, FetchVerdict, FollowerFetch};
 use crate::follower::Follower;
 use crate::history::EpochHistory;
 use crate::isr::{IsrOutcome, IsrProposal};
@@ -126,12 +123,7 @@ impl Partition {
     /// The image holds this state for the partition: call it at start and whenever the partition, its topic's
     /// min.insync.replicas or one of its replicas' brokers changed. Older epochs than known are ignored, and so is a
     /// leadership for us while the image does not hold our own registration.
-    pub fn assignment_changed(
-        &mut self,
-        assignment: &Assignment<'_>,
-        now_ms: i64,
-        out: &mut Vec<Effect>,
-    ) {
+    pub fn assignment_changed(&mut self, assignment: &Assignment<'_>, now_ms: i64, out: &mut Vec<Effect>) {
         if assignment.leader_epoch < self.leader_epoch {
             return;
         }
@@ -150,9 +142,7 @@ impl Partition {
     /// The grant counts only if the image holds this incarnation's registration: an older grant was made to an
     /// earlier incarnation, whose records may differ from ours.
     fn is_granted_to_us(&self, assignment: &Assignment<'_>) -> bool {
-        let ours = |replica: &Replica| {
-            replica.id == self.local.id && replica.broker_epoch == self.local.broker_epoch
-        };
+        let ours = |replica: &Replica| replica.id == self.local.id && replica.broker_epoch == self.local.broker_epoch;
         assignment.leader == self.local.id && assignment.replicas.iter().any(ours)
     }
 
@@ -164,13 +154,7 @@ impl Partition {
         self.leave_role(out);
         self.leader_epoch = assignment.leader_epoch;
         self.led = assignment.leader_epoch;
-        let leader = Leader::start(
-            assignment,
-            self.isolated_since_ms,
-            &mut self.local,
-            now_ms,
-            out,
-        );
+        let leader = Leader::start(assignment, self.isolated_since_ms, &mut self.local, now_ms, out);
         self.role = Role::Leader(leader);
     }
 
@@ -210,13 +194,7 @@ impl Partition {
     }
 
     /// The controller's answer to [`Effect::ProposeIsr`]; `proposal` is the one that was sent.
-    pub fn isr_resolved(
-        &mut self,
-        proposal: &IsrProposal,
-        outcome: IsrOutcome,
-        now_ms: i64,
-        out: &mut Vec<Effect>,
-    ) {
+    pub fn isr_resolved(&mut self, proposal: &IsrProposal, outcome: IsrOutcome, now_ms: i64, out: &mut Vec<Effect>) {
         if let Role::Leader(leader) = &mut self.role {
             leader.isr_resolved(proposal, outcome, &mut self.local, now_ms, out);
         }
@@ -279,19 +257,13 @@ impl Partition {
         out: &mut Vec<Effect>,
     ) -> FetchAnswer {
         match &mut self.role {
-            Role::Leader(leader) => {
-                leader.follower_fetched(fetch, history, &mut self.local, now_ms, out)
-            }
+            Role::Leader(leader) => leader.follower_fetched(fetch, history, &mut self.local, now_ms, out),
             Role::Idle | Role::Follower(_) => self.refuse_follower(fetch),
         }
     }
 
     /// The answer to a fetch that was parked, once more: changes no progress.
-    pub fn follower_answer(
-        &self,
-        fetch: &FollowerFetch,
-        history: &impl EpochHistory,
-    ) -> FetchAnswer {
+    pub fn follower_answer(&self, fetch: &FollowerFetch, history: &impl EpochHistory) -> FetchAnswer {
         match &self.role {
             Role::Leader(leader) => leader.follower_answer(fetch, history, &self.local),
             Role::Idle | Role::Follower(_) => self.refuse_follower(fetch),
@@ -320,18 +292,13 @@ impl Partition {
     ) -> Result<ConsumerView, FetchError> {
         let view = self.consumer_view(current_leader_epoch)?;
         if offset < view.log_start || offset > self.local.log.end {
-            return Err(FetchError::OffsetOutOfRange {
-                log_start: view.log_start,
-            });
+            return Err(FetchError::OffsetOutOfRange { log_start: view.log_start });
         }
         Ok(view)
     }
 
     /// For ListOffsets: what a consumer may see, with the same refusals. `None`: the request did not say an epoch.
-    pub fn consumer_view(
-        &self,
-        current_leader_epoch: Option<LeaderEpoch>,
-    ) -> Result<ConsumerView, FetchError> {
+    pub fn consumer_view(&self, current_leader_epoch: Option<LeaderEpoch>) -> Result<ConsumerView, FetchError> {
         match &self.role {
             Role::Leader(leader) => leader.consumer_view(current_leader_epoch, &self.local),
             Role::Idle | Role::Follower(_) => Err(self.refuse(current_leader_epoch)),
@@ -339,10 +306,7 @@ impl Partition {
     }
 
     /// For other requests that must reach the leader (DeleteRecords, OffsetForLeaderEpoch).
-    pub fn check_leader(
-        &self,
-        current_leader_epoch: Option<LeaderEpoch>,
-    ) -> Result<LeaderEpoch, FetchError> {
+    pub fn check_leader(&self, current_leader_epoch: Option<LeaderEpoch>) -> Result<LeaderEpoch, FetchError> {
         match &self.role {
             Role::Leader(leader) => leader.check_epoch(current_leader_epoch),
             Role::Idle | Role::Follower(_) => Err(self.refuse(current_leader_epoch)),
@@ -397,8 +361,7 @@ impl Partition {
         }
         let effects_before = out.len();
         let verdict = follower.response(position, response, history, &mut self.local, out);
-        let truncates =
-            |effect: &Effect| matches!(effect, Effect::TruncateTo(_) | Effect::RestartAt(_));
+        let truncates = |effect: &Effect| matches!(effect, Effect::TruncateTo(_) | Effect::RestartAt(_));
         if out[effects_before..].iter().any(truncates) {
             self.truncation = Truncation::UnderWay;
         }

@@ -59,8 +59,7 @@ impl Progress {
 
     /// The incarnation an ISR proposal speaks of: the one whose fetch we saw.
     pub fn broker_epoch(&self) -> BrokerEpoch {
-        self.last_fetch
-            .map_or(self.registered, |fetch| fetch.broker_epoch)
+        self.last_fetch.map_or(self.registered, |fetch| fetch.broker_epoch)
     }
 
     /// A fetch of an earlier incarnation than one we know of (KIP-903).
@@ -70,19 +69,13 @@ impl Progress {
 
     /// Its broker may be in an ISR, and the incarnation that fetched is the registered one.
     pub fn may_join(&self) -> bool {
-        self.eligible
-            && self
-                .last_fetch
-                .is_some_and(|fetch| fetch.broker_epoch == self.registered)
+        self.eligible && self.last_fetch.is_some_and(|fetch| fetch.broker_epoch == self.registered)
     }
 
     pub fn fetched(&mut self, fetch: &FollowerFetch, log_end: Offset, now_ms: i64) {
         if fetch.fetch_offset >= log_end {
             self.last_caught_up_ms = now_ms;
-        } else if let Some(last) = self
-            .last_fetch
-            .filter(|last| fetch.fetch_offset >= last.log_end)
-        {
+        } else if let Some(last) = self.last_fetch.filter(|last| fetch.fetch_offset >= last.log_end) {
             self.last_caught_up_ms = self.last_caught_up_ms.max(last.at_ms);
         }
         self.last_fetch = Some(LastFetch {
@@ -104,7 +97,6 @@ impl Progress {
 
     /// When it will have been behind for too long; `None` while it is not behind.
     pub fn lag_deadline_ms(&self, log_end: Offset, lag_time_max_ms: i64) -> Option<i64> {
-        (self.durable_end() != Some(log_end))
-            .then(|| self.last_caught_up_ms.saturating_add(lag_time_max_ms))
+        (self.durable_end() != Some(log_end)).then(|| self.last_caught_up_ms.saturating_add(lag_time_max_ms))
     }
 }

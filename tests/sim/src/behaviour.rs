@@ -3,11 +3,11 @@
 use std::rc::Rc;
 
 use rand::Rng;
+use tidelog_replication::EpochHistory;
 use tidelog_replication::{
     Assignment, Effect, FetchAnswer, FetchResponse, FetchVerdict, FollowerFetch, IsrOutcome, IsrProposal, Partition,
     Replica,
 };
-use tidelog_replication::EpochHistory;
 use tidelog_wire::types::{BrokerEpoch, BrokerId, LeaderEpoch, Offset, PartitionEpoch};
 
 use crate::controller::{Image, SESSION_TIMEOUT_MS};
@@ -85,7 +85,8 @@ impl World {
         let now_ms = self.now_ms;
         let node = self.node(id);
         let Some(partition) = &node.partition else { return };
-        node.high_watermark = partition.high_watermark().get();
+        // Raised by its effect alone; lowered by a truncation after an unclean election.
+        node.high_watermark = node.high_watermark.min(partition.high_watermark().get());
         let due_ms = partition.next_deadline_ms().map(|due_ms| due_ms.max(now_ms));
         if let Some(due_ms) = due_ms.filter(|due_ms| node.tick_at_ms.is_none_or(|at_ms| at_ms > *due_ms)) {
             node.tick_at_ms = Some(due_ms);
@@ -119,7 +120,8 @@ impl World {
                 }
             }
             Effect::FetchReady => self.fetch(id),
-            Effect::WakeConsumers | Effect::LowWatermark(_) | Effect::StepAside | Effect::Resume => {}
+            Effect::LowWatermark(start) => self.checker.deleted(start.get()),
+            Effect::WakeConsumers | Effect::StepAside | Effect::Resume => {}
         }
     }
 
@@ -146,7 +148,8 @@ impl World {
     }
 
     pub(crate) fn acknowledge(&mut self, offset: i64, value: u64) {
-        let promised = if self.wipes > 0 { 0 } else { self.lowest_min_isr };
+        // A page cache or a whole disk may be gone again by now.
+        let promised = if self.wipes > 0 || self.options.write_caching { 0 } else { self.lowest_min_isr };
         self.checker.acknowledged(&self.nodes, offset, value, promised);
     }
 
@@ -184,7 +187,11 @@ impl World {
 
     fn truncated(&mut self, id: i32, to: i64, restart: bool) {
         let log = &mut self.node(id).log;
-        if restart { log.restart_at(to) } else { log.truncate_to(to) }
+        if restart {
+            log.restart_at(to)
+        } else {
+            log.truncate_to(to)
+        }
         let offsets = log.offsets();
         self.drive(id, |partition, out| partition.truncated(offsets, out));
     }

@@ -20,6 +20,11 @@ pub struct Checker {
     /// Which node and incarnation led in each epoch.
     leaders: BTreeMap<i32, (i32, u64)>,
     seen: Seen,
+    /// A DeleteRecords was confirmed up to here.
+    deleted_to: i64,
+    /// Below the log start of a leader, others may keep anything until they drop it too, and that is before they get
+    /// into the ISR.
+    greatest_log_start: i64,
     /// A leader was elected among replicas that had lost records: from now on records may be missing.
     pub lossy: bool,
 }
@@ -49,7 +54,10 @@ impl Checker {
             return;
         }
         let leads = node.partition.as_ref().is_some_and(|partition| partition.is_leader());
-        for offset in from.max(node.log.start())..to {
+        if leads {
+            self.greatest_log_start = self.greatest_log_start.max(node.log.start());
+        }
+        for offset in from.max(node.log.start()).max(self.greatest_log_start)..to {
             let record = node.log.get(offset).expect("P12: a high watermark is within the log");
             match self.committed.get(offset as usize) {
                 Some(&committed) => {
@@ -82,6 +90,11 @@ impl Checker {
         }
     }
 
+    /// All in-sync replicas dropped what is below `to`.
+    pub fn deleted(&mut self, to: i64) {
+        self.deleted_to = self.deleted_to.max(to);
+    }
+
     /// P7.
     pub fn consumed(&self, offset: i64, record: Record) {
         if !self.lossy {
@@ -98,9 +111,8 @@ impl Checker {
         assert_eq!(committed, Some(value), "acknowledged at {offset}, but not committed there");
         self.acked.push((offset, value));
         let holders = nodes.iter().filter(|node| {
-            let counted = if node.write_caching { node.log.end() } else { node.log.durable_end() };
-            let deleted = offset < node.log.start();
-            counted > offset && (deleted || node.log.get(offset).is_some_and(|record| record.value == value))
+            let held = || node.log.get(offset).is_some_and(|record| record.value == value);
+            node.log.durable_end() > offset && (offset < node.log.start() || held())
         });
         assert!(holders.count() >= promised, "acknowledged at {offset} with less than {promised} replicas");
     }
@@ -123,6 +135,14 @@ impl Checker {
             }
             if image.leader == node.id && !node.may_lack_records {
                 assert!(node.log.end() >= self.true_high_watermark(), "P1: leader {} lacks records", node.id);
+                let back = node.log.start() < self.deleted_to;
+                assert!(
+                    !back,
+                    "leader {} brings deleted records back: {} < {}",
+                    node.id,
+                    node.log.start(),
+                    self.deleted_to
+                );
             }
             self.check_maximal_isr(image, node);
         }

@@ -1,7 +1,7 @@
 //! Producers and consumers that use whichever node takes them for a leader's clients, also a wrong one.
 
 use rand::Rng;
-use tidelog_replication::Acks;
+use tidelog_replication::{Acks, Partition};
 use tidelog_wire::types::Offset;
 
 use crate::log::Record;
@@ -45,7 +45,8 @@ impl World {
             return;
         }
         let (offset, value) = (end - 1, first_value + count - 1);
-        if self.node(id).high_watermark >= end {
+        let committed = |partition: &Partition| partition.high_watermark().get() >= end;
+        if self.node(id).partition.as_ref().is_some_and(committed) {
             self.acknowledge(offset, value);
             return;
         }

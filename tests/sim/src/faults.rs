@@ -30,7 +30,8 @@ impl World {
 
     fn restart_later(&mut self, id: i32) {
         // Faster than anybody notices, or slower than the session's timeout.
-        let delay_ms = if self.rng.random_bool(0.4) { self.rng.random_range(1..20) } else { self.rng.random_range(50..3000) };
+        let delay_ms =
+            if self.rng.random_bool(0.4) { self.rng.random_range(1..20) } else { self.rng.random_range(50..3000) };
         let incarnation = self.node(id).incarnation;
         self.at(delay_ms, Event::Start { id, incarnation });
     }

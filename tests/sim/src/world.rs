@@ -59,29 +59,76 @@ impl Options {
 
 #[derive(Clone, Debug)]
 pub enum Message {
-    Fetch { fetch: FollowerFetch, number: u64 },
-    FetchAnswer { fetch: FollowerFetch, number: u64, response: FetchResponse, records: Vec<Record> },
-    Register { incarnation: u64, unclean: bool, position: (i32, i64) },
-    Registered { broker_epoch: i64, image: Rc<Image> },
-    Heartbeat { broker_epoch: i64, image_version: u64 },
+    Fetch {
+        fetch: FollowerFetch,
+        number: u64,
+    },
+    FetchAnswer {
+        fetch: FollowerFetch,
+        number: u64,
+        response: FetchResponse,
+        records: Vec<Record>,
+    },
+    Register {
+        incarnation: u64,
+        unclean: bool,
+        position: (i32, i64),
+    },
+    Registered {
+        broker_epoch: i64,
+        image: Rc<Image>,
+    },
+    Heartbeat {
+        broker_epoch: i64,
+        image_version: u64,
+    },
     /// Carries the newest image: a session that works also catches up.
-    HeartbeatAnswer { is_ours: bool, image: Rc<Image> },
+    HeartbeatAnswer {
+        is_ours: bool,
+        image: Rc<Image>,
+    },
     ImagePublished(Rc<Image>),
-    AlterIsr { broker_epoch: i64, proposal: IsrProposal, attempt: u64 },
-    AlterAnswer { proposal: IsrProposal, outcome: IsrOutcome, attempt: u64 },
+    AlterIsr {
+        broker_epoch: i64,
+        proposal: IsrProposal,
+        attempt: u64,
+    },
+    AlterAnswer {
+        proposal: IsrProposal,
+        outcome: IsrOutcome,
+        attempt: u64,
+    },
 }
 
 #[derive(Clone, Debug)]
 pub enum Event {
-    Deliver { from: i32, to: i32, to_incarnation: Option<u64>, message: Message },
+    Deliver {
+        from: i32,
+        to: i32,
+        to_incarnation: Option<u64>,
+        message: Message,
+    },
     /// Events of one incarnation of a node.
-    Node { id: i32, incarnation: u64, event: NodeEvent },
-    Start { id: i32, incarnation: u64 },
+    Node {
+        id: i32,
+        incarnation: u64,
+        event: NodeEvent,
+    },
+    Start {
+        id: i32,
+        incarnation: u64,
+    },
     SessionCheck,
-    StreamEnded { id: i32, broker_epoch: i64 },
+    StreamEnded {
+        id: i32,
+        broker_epoch: i64,
+    },
     Clients,
     Fault,
-    HealLink { from: i32, to: i32 },
+    HealLink {
+        from: i32,
+        to: i32,
+    },
 }
 
 #[derive(Clone, Debug)]

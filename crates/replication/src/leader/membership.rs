@@ -38,33 +38,18 @@ impl Leader {
     fn update_replicas(&mut self, assignment: &Assignment<'_>, local: &Local, now_ms: i64) {
         let isr = &self.isr;
         self.others.retain(|other| {
-            isr.maximal_contains(other.id)
-                || assignment
-                    .replicas
-                    .iter()
-                    .any(|replica| replica.id == other.id)
+            isr.maximal_contains(other.id) || assignment.replicas.iter().any(|replica| replica.id == other.id)
         });
-        for replica in assignment
-            .replicas
-            .iter()
-            .filter(|replica| replica.id != local.id)
-        {
+        for replica in assignment.replicas.iter().filter(|replica| replica.id != local.id) {
             match self.others.iter_mut().find(|other| other.id == replica.id) {
                 Some(other) => other.registration_changed(replica),
-                None => self
-                    .others
-                    .push(Progress::new(replica, local.high_watermark(), now_ms)),
+                None => self.others.push(Progress::new(replica, local.high_watermark(), now_ms)),
             }
         }
         for &id in assignment.isr.iter().filter(|&&id| id != local.id) {
             if !self.others.iter().any(|other| other.id == id) {
-                let unregistered = Replica {
-                    id,
-                    broker_epoch: BrokerEpoch::NONE,
-                    eligible: false,
-                };
-                self.others
-                    .push(Progress::new(&unregistered, local.high_watermark(), now_ms));
+                let unregistered = Replica { id, broker_epoch: BrokerEpoch::NONE, eligible: false };
+                self.others.push(Progress::new(&unregistered, local.high_watermark(), now_ms));
             }
         }
     }
@@ -77,23 +62,13 @@ impl Leader {
         now_ms: i64,
         out: &mut Vec<Effect>,
     ) {
-        let retry_at = RequestState::RetryAt {
-            ms: now_ms + PROPOSAL_BACKOFF_MS,
-        };
+        let retry_at = RequestState::RetryAt { ms: now_ms + PROPOSAL_BACKOFF_MS };
         let confirmation = self.with_broker_epochs(self.isr.committed(), local);
-        let Some(request) = self
-            .isr
-            .request_mut()
-            .filter(|request| request.proposal == *proposal)
-        else {
+        let Some(request) = self.isr.request_mut().filter(|request| request.proposal == *proposal) else {
             return;
         };
         match outcome {
-            IsrOutcome::Accepted {
-                leader_epoch,
-                partition_epoch,
-                isr,
-            } => {
+            IsrOutcome::Accepted { leader_epoch, partition_epoch, isr } => {
                 // Anything else than our own epoch moving on is for the image to explain.
                 if leader_epoch == self.epoch && partition_epoch >= self.partition_epoch {
                     self.partition_epoch = partition_epoch;
@@ -130,11 +105,7 @@ impl Leader {
     }
 
     fn commit_isr(&mut self, isr: Vec<BrokerId>) {
-        for other in self
-            .others
-            .iter_mut()
-            .filter(|other| self.isr.committed().contains(&other.id))
-        {
+        for other in self.others.iter_mut().filter(|other| self.isr.committed().contains(&other.id)) {
             // Whoever left the ISR comes back by fetching, not by what it had before.
             other.candidate = false;
         }
@@ -162,16 +133,14 @@ impl Leader {
         let mut new_isr = self.with_broker_epochs(&isr, local);
         new_isr.extend(self.with_broker_epochs(&[adding], local));
         let request = self.request(new_isr, out);
-        self.isr = Isr::PendingExpand {
-            isr,
-            adding,
-            request,
-        };
+        self.isr = Isr::PendingExpand { isr, adding, request };
     }
 
     fn joins(&self, other: &Progress, local: &Local) -> bool {
         let reached = other.durable_end() >= Some(self.join_mark(local));
-        other.candidate && reached && other.may_join() && !self.isr.maximal_contains(other.id)
+        // Below our log start it may keep what diverges, or bring back what was deleted.
+        let starts_with_us = other.log_start() >= Some(local.log.start);
+        other.candidate && reached && starts_with_us && other.may_join() && !self.isr.maximal_contains(other.id)
     }
 
     /// What a replica must have on disk to join the ISR.
@@ -186,8 +155,7 @@ impl Leader {
         let lag_max_ms = local.settings.replica_lag_time_max_ms;
         let lags = |id: &BrokerId| {
             let other = self.others.iter().find(|other| other.id == *id);
-            let deadline_ms =
-                other.and_then(|other| other.lag_deadline_ms(local.log.end, lag_max_ms));
+            let deadline_ms = other.and_then(|other| other.lag_deadline_ms(local.log.end, lag_max_ms));
             deadline_ms.is_some_and(|deadline_ms| deadline_ms <= now_ms)
         };
         if now_ms < self.propose_after_ms || !isr.iter().any(lags) {
@@ -200,24 +168,12 @@ impl Leader {
     }
 
     fn request(&self, new_isr: Vec<(BrokerId, BrokerEpoch)>, out: &mut Vec<Effect>) -> Request {
-        let proposal = IsrProposal {
-            leader_epoch: self.epoch,
-            partition_epoch: self.partition_epoch,
-            new_isr,
-        };
+        let proposal = IsrProposal { leader_epoch: self.epoch, partition_epoch: self.partition_epoch, new_isr };
         out.push(Effect::ProposeIsr(Box::new(proposal.clone())));
-        Request {
-            proposal,
-            state: RequestState::Sent,
-            maybe_under_way: false,
-        }
+        Request { proposal, state: RequestState::Sent, maybe_under_way: false }
     }
 
-    fn with_broker_epochs(
-        &self,
-        members: &[BrokerId],
-        local: &Local,
-    ) -> Vec<(BrokerId, BrokerEpoch)> {
+    fn with_broker_epochs(&self, members: &[BrokerId], local: &Local) -> Vec<(BrokerId, BrokerEpoch)> {
         let broker_epoch = |id: BrokerId| {
             let other = self.others.iter().find(|other| other.id == id);
             other.map_or(local.broker_epoch, Progress::broker_epoch)

@@ -338,6 +338,11 @@ impl World {
     fn controller_receives(&mut self, from: i32, message: Message) {
         let answer = match message {
             Message::Register { incarnation, unclean, position } => {
+                // The answer goes back on the connection the request came on, which died with its incarnation.
+                if self.node(from).incarnation != incarnation {
+                    self.register(from, incarnation, unclean, position);
+                    return;
+                }
                 let Some(broker_epoch) = self.register(from, incarnation, unclean, position) else { return };
                 Message::Registered { broker_epoch, image: Rc::clone(self.controller.image()) }
             }

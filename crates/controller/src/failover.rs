@@ -22,6 +22,8 @@ const OPEN_WAIT_MAX: Duration = Duration::from_millis(200);
 const RETRY: Duration = Duration::from_millis(50);
 /// Between the survivors' attempts.
 const TURN: Duration = Duration::from_millis(80);
+/// After two vain attempts the election timer has its turn.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// A leadership, as the watcher saw it.
 #[derive(Clone, PartialEq)]
@@ -140,18 +142,36 @@ async fn until_over(shared: &Shared, leadership: &Leadership) {
     }
 }
 
+/// Stands for election in this node's turn, unless somebody else has been granted it meanwhile. If the first
+/// to stand lacks an entry that another has, nobody wins: the second time around goes in the opposite order.
 async fn take_over(shared: &Shared, leadership: &Leadership) {
     let metrics = shared.metrics();
-    tokio::time::sleep(TURN * turn_of(&metrics, &shared.this, Some(&leadership.leader))).await;
-    let now = shared.metrics();
-    if now.vote != metrics.vote {
+    let survivors = metrics.membership_config.voter_ids().filter(|voter| *voter != leadership.leader).count() as u32;
+    let turn = turn_of(&metrics, &shared.this, Some(&leadership.leader));
+    stand(shared, leadership, TURN * turn).await;
+    stand(shared, leadership, TURN * (2 * survivors).saturating_sub(1 + 2 * turn)).await;
+    let _ = tokio::time::timeout(PATIENCE, until_led(shared, leadership)).await;
+}
+
+async fn stand(shared: &Shared, leadership: &Leadership, wait: Duration) {
+    let before = shared.metrics().vote;
+    if tokio::time::timeout(wait, until_led(shared, leadership)).await.is_ok() || shared.metrics().vote != before {
         return;
     }
-    let transfer = TransferLeaderRequest::new(now.vote, shared.this, None);
+    let transfer = TransferLeaderRequest::new(before, shared.this, None);
     match shared.raft.handle_transfer_leader(transfer).await {
-        Ok(Ok(())) => tracing::info!(node = shared.this.id, "standing for election at once"),
+        Ok(Ok(())) => tracing::info!(node = shared.this.id, term = leadership.term + 1, "standing for election at once"),
         Ok(Err(refused)) => tracing::debug!(%refused, "not standing for election"),
         Err(stopped) => tracing::debug!(%stopped, "not standing for election"),
     }
-    until_over(shared, leadership).await;
+}
+
+/// Somebody leads in a later term.
+async fn until_led(shared: &Shared, leadership: &Leadership) {
+    let mut metrics = shared.raft.server_metrics();
+    while leader_of(&shared.metrics()).is_none() || shared.metrics().current_term <= leadership.term {
+        if metrics.changed().await.is_err() {
+            return std::future::pending().await;
+        }
+    }
 }

@@ -2,6 +2,7 @@
 //! active controller and answers out of the applied image.
 
 use std::io::ErrorKind;
+use std::time::Duration;
 
 use tidelog_internal_api::controller as proto;
 use tidelog_internal_api::formation as formation_proto;
@@ -17,6 +18,9 @@ use crate::shared::Shared;
 
 /// Frames to a broker that does not read; then its stream is given up.
 const UNSENT_FRAMES_MAX: usize = 16;
+/// A dying process closes its sockets one by one: its listener may outlive the stream by a moment.
+const PROBES: usize = 5;
+const PROBE_EVERY: Duration = Duration::from_millis(30);
 
 pub(crate) type Frames = mpsc::Receiver<Result<proto::ControllerFrame, Status>>;
 
@@ -135,10 +139,13 @@ pub(super) fn probe(shared: Shared, active: ActiveQueue, broker: BrokerIdentity)
         };
         let Some(listener) = listener else { return };
         let peer = Peer { host: listener.host.as_str().to_owned(), port: listener.port };
-        let refused =
-            shared.dialer.connect(&peer).await.is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused);
-        if refused {
-            active.session(SessionEvent::ProbeRefused(broker)).await;
+        for _ in 0..PROBES {
+            let probed = shared.dialer.connect(&peer).await;
+            if probed.is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused) {
+                active.session(SessionEvent::ProbeRefused(broker)).await;
+                return;
+            }
+            tokio::time::sleep(PROBE_EVERY).await;
         }
     });
 }

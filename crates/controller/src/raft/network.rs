@@ -177,11 +177,15 @@ impl RaftNetworkV2<TypeConfig> for Network {
         }
         let sent = Sent::default();
         let (target, noted) = (self.target(), sent.clone());
-        let requests = input.map(move |request| {
+        let mut requests = input.map(move |request| {
             noted.note(Instant::now());
             append_to_proto(target.clone(), request)
         });
         async move {
+            // openraft's pause after a failure is in its first request: without waiting for that before
+            // dialling, a dead peer would be dialled in a tight loop.
+            let Some(first) = requests.next().await else { return Ok(futures::stream::empty().boxed()) };
+            let requests = futures::stream::iter([first]).chain(requests);
             let responses = within(APPEND_WAIT_MAX, self.client.append(requests)).await?;
             Ok(answers(responses, sent).boxed())
         }

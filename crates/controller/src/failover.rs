@@ -160,7 +160,9 @@ async fn stand(shared: &Shared, leadership: &Leadership, wait: Duration) {
     }
     let transfer = TransferLeaderRequest::new(before, shared.this, None);
     match shared.raft.handle_transfer_leader(transfer).await {
-        Ok(Ok(())) => tracing::info!(node = shared.this.id, term = leadership.term + 1, "standing for election at once"),
+        Ok(Ok(())) => {
+            tracing::info!(node = shared.this.id, term = leadership.term + 1, "standing for election at once")
+        }
         Ok(Err(refused)) => tracing::debug!(%refused, "not standing for election"),
         Err(stopped) => tracing::debug!(%stopped, "not standing for election"),
     }

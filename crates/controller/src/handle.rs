@@ -81,12 +81,17 @@ impl ControllerHandle {
     /// there. Tries again with the same operation id until `Timing::submit` is over, so a request whose
     /// answer got lost is not carried out twice. The local image may show the effect a little later.
     pub async fn submit(&self, request: Request) -> Result<Response, SubmitError> {
-        self.forwarder.submit(request).await
+        // Connections and timers belong to the control thread, whoever asks.
+        let forwarder = self.forwarder.clone();
+        let submitted = self.tasks.spawn(async move { forwarder.submit(request).await });
+        submitted.await.unwrap_or(Err(SubmitError::Closed))
     }
 
     /// The quorum's state, asked of the active controller (DescribeQuorum).
     pub async fn quorum(&self) -> Result<Quorum, QuorumError> {
-        self.forwarder.quorum().await
+        let forwarder = self.forwarder.clone();
+        let asked = self.tasks.spawn(async move { forwarder.quorum().await });
+        asked.await.unwrap_or_else(|_| Err(QuorumError("this node is shutting down".into())))
     }
 
     /// Registers this broker and keeps its session alive until the handle is closed or dropped. `health` is

@@ -57,7 +57,7 @@ pub struct ControllerOptions {
     pub timing: Timing,
 }
 
-/// Time limits of quorum and sessions. The defaults are the product's.
+/// When things happen: time limits of quorum and sessions, and how often a snapshot is due. The defaults are the product's.
 #[derive(Clone, Copy, Debug)]
 pub struct Timing {
     /// Between two Raft heartbeats; also the deadline of one.
@@ -73,6 +73,8 @@ pub struct Timing {
     pub submit: Duration,
     /// A learner that has been silent for as long is taken out of the membership. It asks back in by itself.
     pub learner_expiry: Duration,
+    /// Log entries between two snapshots; a quarter as many are kept behind one, for nodes that were away briefly.
+    pub snapshot_every_entries: u64,
 }
 
 impl Default for Timing {
@@ -85,6 +87,7 @@ impl Default for Timing {
             broker_session: Duration::from_millis(1500),
             submit: Duration::from_secs(15),
             learner_expiry: Duration::from_secs(300),
+            snapshot_every_entries: 4096,
         }
     }
 }

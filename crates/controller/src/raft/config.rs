@@ -6,13 +6,10 @@ use openraft::{Config, SnapshotPolicy};
 
 use crate::options::Timing;
 
-/// Entries between two snapshots.
-const SNAPSHOT_EVERY_ENTRIES: u64 = 4096;
-/// Entries kept behind a snapshot, so that a node that was away briefly needs none.
-const ENTRIES_KEPT: u64 = 1024;
 const SNAPSHOT_DEADLINE_MS: u64 = 60_000;
 
 pub(crate) fn raft_config(timing: &Timing) -> Result<Arc<Config>, openraft::ConfigError> {
+    let (snapshot_every, kept) = (timing.snapshot_every_entries, timing.snapshot_every_entries / 4);
     let config = Config {
         cluster_name: "tidelog".into(),
         heartbeat_interval: timing.raft_heartbeat.as_millis() as u64,
@@ -24,9 +21,9 @@ pub(crate) fn raft_config(timing: &Timing) -> Result<Arc<Config>, openraft::Conf
         // applied here yet.
         enable_leader_restore: Some(false),
         install_snapshot_timeout: SNAPSHOT_DEADLINE_MS,
-        snapshot_policy: SnapshotPolicy::LogsSinceLast(SNAPSHOT_EVERY_ENTRIES),
-        max_in_snapshot_log_to_keep: ENTRIES_KEPT,
-        replication_lag_threshold: SNAPSHOT_EVERY_ENTRIES + ENTRIES_KEPT,
+        snapshot_policy: SnapshotPolicy::LogsSinceLast(snapshot_every),
+        max_in_snapshot_log_to_keep: kept,
+        replication_lag_threshold: snapshot_every + kept,
         max_payload_entries: 64,
         // A killed node is back within a second; do not make it wait as long again for its log.
         backoff: "10ms 20ms 40ms ...200ms".into(),

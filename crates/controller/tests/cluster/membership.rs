@@ -26,6 +26,30 @@ async fn a_broker_that_is_no_voter_learns_everything_and_is_forgotten_when_dead(
 }
 
 #[tokio::test]
+async fn a_node_that_missed_more_than_the_log_still_holds_is_given_a_snapshot() {
+    let mut cluster = Cluster::new(1);
+    let often = |options: &mut tidelog_controller::ControllerOptions| options.timing.snapshot_every_entries = 20;
+    let voter = cluster.start_with(1, often).unwrap();
+    let _session = serve_as_broker(&voter).await;
+    let learner = cluster.start_with(4, often).unwrap();
+    learner.sees("the cluster", |image| image.cluster_id().is_some()).await;
+    learner.kill();
+    for number in 0..60 {
+        voter.handle.submit(create_topic(&format!("topic-{number}"))).await.unwrap();
+    }
+    for node_id in [4, 5] {
+        let late = cluster.start_with(node_id, often).unwrap();
+        late.sees("all topics", |image| image.topic_count() == 60).await;
+        let snapshots = cluster.path(node_id).join("snapshots");
+        assert!(std::fs::read_dir(snapshots).unwrap().next().is_some(), "node {node_id} caught up by entries alone");
+        late.kill();
+        // What came by snapshot must also be there after a restart.
+        let again = cluster.start_with(node_id, often).unwrap();
+        again.sees("all topics again", |image| image.topic_count() == 60).await;
+    }
+}
+
+#[tokio::test]
 async fn a_wiped_voter_returns_as_somebody_else_and_gets_its_vote_back() {
     let mut cluster = Cluster::new(3);
     let mut nodes = cluster.start_all();

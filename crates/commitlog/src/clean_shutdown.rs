@@ -20,7 +20,7 @@ pub(crate) fn take(context: &Context) -> Result<Option<BrokerEpoch>, StorageErro
 /// Writes the marker as the last thing that is done to the directory.
 pub(crate) fn write(context: &Context, broker_epoch: BrokerEpoch) -> Result<(), StorageError> {
     let path = context.path.join(names::CLEAN_SHUTDOWN);
-    context.replace_file(&path, format(broker_epoch).as_bytes())?;
+    context.replace_file_durably(&path, format(broker_epoch).as_bytes())?;
     context.sync_dir(&context.path)
 }
 

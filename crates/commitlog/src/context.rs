@@ -109,13 +109,31 @@ impl Context {
         }
     }
 
-    /// Writes a small file under a temporary name, syncs it and gives it its name. The caller syncs the directory.
+    /// Writes a small file under a temporary name and gives it its name. Syncing is the caller's: without it a crash may
+    /// leave the old file, the new one, or an empty one.
     pub(crate) fn replace_file(&self, path: &Path, contents: &[u8]) -> Result<(), StorageError> {
+        let temporary = self.write_temporary(path, contents)?.1;
+        self.changed("rename", &temporary, self.disk.rename(&temporary, path))
+    }
+
+    /// As [`Self::replace_file`], but the file's contents are on disk before it takes its name.
+    pub(crate) fn replace_file_durably(&self, path: &Path, contents: &[u8]) -> Result<(), StorageError> {
+        let (file, temporary) = self.write_temporary(path, contents)?;
+        self.synced(&temporary, file.sync_data())?;
+        self.changed("rename", &temporary, self.disk.rename(&temporary, path))
+    }
+
+    fn write_temporary(&self, path: &Path, contents: &[u8]) -> Result<(Arc<dyn DiskFile>, PathBuf), StorageError> {
         let temporary = with_suffix(path, names::TEMPORARY);
         let file = self.open(&temporary, OpenMode::Truncate)?;
         self.changed("write", &temporary, file.write_at(0, &mut [IoSlice::new(contents)]))?;
-        self.synced(&temporary, file.sync_data())?;
-        self.changed("rename", &temporary, self.disk.rename(&temporary, path))
+        Ok((file, temporary))
+    }
+
+    /// Everything written so far is on disk when this returns.
+    pub(crate) fn sync_all(&self) -> Result<(), StorageError> {
+        self.check()?;
+        self.synced(&self.path, self.disk.sync_all(&self.path))
     }
 
     pub(crate) fn sync_dir(&self, path: &Path) -> Result<(), StorageError> {

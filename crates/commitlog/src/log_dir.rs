@@ -245,11 +245,15 @@ impl LogDir {
         self.shared.context.failure().cloned()
     }
 
-    /// Syncs the marks and writes the clean-shutdown marker. Every log must have been closed clean before: one that
-    /// was not is recovered at the next start only if this is not called.
+    /// Syncs what the closed logs wrote, then the marks, and writes the clean-shutdown marker. Every log must have been
+    /// closed clean before.
     pub fn close_clean(self, broker_epoch: BrokerEpoch) -> Result<(), StorageError> {
         let Shared { context, marks, directory_id, .. } = &*self.shared;
         context.check()?;
+        if marks.has_closed() {
+            context.sync_all()?;
+            marks.apply_closed();
+        }
         marks.forget_damage(context, *directory_id)?;
         marks.sync(context)?;
         clean_shutdown::write(context, broker_epoch)

@@ -47,6 +47,8 @@ struct State {
     by_key: HashMap<MarkKey, usize>,
     free: Vec<usize>,
     dirty_pages: BTreeSet<usize>,
+    /// Marks of closed logs, which count once everything was synced.
+    closed: Vec<(MarkKey, Mark)>,
     directory_id: Uuid,
     marks_lost: bool,
 }
@@ -107,6 +109,23 @@ impl Marks {
     /// In memory; on disk with the next [`Self::sync`].
     pub(crate) fn set(&self, key: MarkKey, mark: Mark) {
         lock(&self.state).set(key, mark);
+    }
+
+    /// For [`Self::apply_closed`].
+    pub(crate) fn set_at_close(&self, key: MarkKey, mark: Mark) {
+        lock(&self.state).closed.push((key, mark));
+    }
+
+    /// What the closed logs wrote is on disk now: their marks may say so.
+    pub(crate) fn apply_closed(&self) {
+        let mut state = lock(&self.state);
+        for (key, mark) in std::mem::take(&mut state.closed) {
+            state.set(key, mark);
+        }
+    }
+
+    pub(crate) fn has_closed(&self) -> bool {
+        !lock(&self.state).closed.is_empty()
     }
 
     /// In memory; on disk with the next [`Self::sync`].

@@ -29,6 +29,7 @@ enum Step {
     Crash { seed: u64 },
     Kill,
     CloseClean,
+    CrashWhileClosing { seed: u64 },
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -47,12 +48,14 @@ fn step() -> impl Strategy<Value = Step> {
         3 => any::<u64>().prop_map(|seed| Step::Crash { seed }),
         1 => Just(Step::Kill),
         1 => Just(Step::CloseClean),
+        1 => any::<u64>().prop_map(|seed| Step::CrashWhileClosing { seed }),
     ]
 }
 
 /// A log, what it should hold, and the disk under it.
 struct History {
-    disk: SimDisk,
+    /// `None` for real files, of which the power cannot be cut.
+    disk: Option<SimDisk>,
     dir: Dir,
     log: Option<Log>,
     model: Model,
@@ -61,9 +64,13 @@ struct History {
 }
 
 impl History {
-    fn new() -> Self {
+    fn simulated() -> Self {
         let disk = SimDisk::default();
         let dir = Dir::on(Arc::new(disk.clone()), Path::new("/data"));
+        Self::new(dir, Some(disk))
+    }
+
+    fn new(dir: Dir, disk: Option<SimDisk>) -> Self {
         let retention_bytes = 20_000;
         let config =
             LogConfig { segment_bytes: 16 << 10, index_interval_bytes: 512, retention_bytes, ..LogConfig::default() };
@@ -104,6 +111,7 @@ impl History {
             Step::Crash { seed } => self.crash(Some(seed)),
             Step::Kill => self.crash(None),
             Step::CloseClean => self.close_clean(),
+            Step::CrashWhileClosing { seed } => self.crash_while_closing(seed),
         }
     }
 
@@ -170,17 +178,31 @@ impl History {
         let log = self.log.take().unwrap();
         let durable_end = log.durable_end();
         drop(log);
+        self.start_again(durable_end, seed);
+    }
+
+    /// The log is closed, but the directory is not.
+    fn crash_while_closing(&mut self, seed: u64) {
+        let log = self.log.take().unwrap();
+        let durable_end = log.durable_end();
+        log.close_clean().unwrap();
+        self.start_again(durable_end, Some(seed));
+    }
+
+    fn start_again(&mut self, durable_end: Offset, seed: Option<u64>) {
         self.job = None;
-        match seed {
-            Some(seed) => self.disk.crash(seed),
-            None => self.disk.kill(),
+        let cut = self.disk.as_ref().zip(seed);
+        match (&self.disk, cut) {
+            (_, Some((disk, seed))) => disk.crash(seed),
+            (Some(disk), None) => disk.kill(),
+            (None, None) => {}
         }
         self.dir.open();
         let (mut log, report) = self.dir.log(&self.config);
         let before = self.model.log_end();
         self.model.check_recovered(&mut log, &report, durable_end);
-        if seed.is_none() {
-            assert_eq!(log.log_end_offset(), before, "a killed process loses nothing");
+        if cut.is_none() {
+            assert_eq!(log.log_end_offset(), before.max(self.model.log_start), "a killed process loses nothing");
         }
         self.log = Some(log);
     }
@@ -203,7 +225,7 @@ proptest! {
 
     #[test]
     fn what_was_durable_survives_every_history(steps in vec(step(), 1..60), seed in any::<u64>()) {
-        let mut history = History::new();
+        let mut history = History::simulated();
         for step in &steps {
             history.run(step);
         }
@@ -211,5 +233,19 @@ proptest! {
         // A second crash must not find what the first recovery left half done.
         history.append(vec![batch(2, 40)]);
         history.crash(Some(!seed));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_history_over_real_files_survives_being_killed(steps in vec(step(), 1..60)) {
+        let temp = tempfile::tempdir().unwrap();
+        let mut history = History::new(Dir::real(temp.path()), None);
+        for step in &steps {
+            history.run(step);
+        }
+        history.crash(None);
     }
 }

@@ -183,7 +183,7 @@ fn a_deleted_log_is_gone_after_every_crash_and_its_successor_starts_empty() {
         disk.crash(seed);
         dir.open();
         let found: Vec<_> = dir.start.as_ref().unwrap().found.iter().map(|found| found.id.clone()).collect();
-        assert_eq!(found, [successor.clone()], "seed {seed}");
+        assert_eq!(found, std::slice::from_ref(&successor), "seed {seed}");
         let (mut log, report) = dir.log_of(&successor, &LogConfig::default());
         assert_eq!(report.unclean, []);
         assert_eq!(headers(&contents(&mut log)).len(), 1);

@@ -7,9 +7,11 @@ use std::sync::Arc;
 
 use support::*;
 use tidelog_commitlog::disk::{Disk, SimDisk};
-use tidelog_commitlog::{AppendError, Log, LogConfig, LogDir, LogDirOptions, StorageError, UncleanReason};
+use tidelog_commitlog::{
+    AppendError, FlushJob, Log, LogConfig, LogDir, LogDirOptions, LogId, StorageError, UncleanReason,
+};
 use tidelog_wire::Uuid;
-use tidelog_wire::types::{LeaderEpoch, Offset};
+use tidelog_wire::types::{LeaderEpoch, Offset, PartitionIndex};
 
 fn started() -> (SimDisk, Dir) {
     let disk = SimDisk::default();
@@ -138,7 +140,8 @@ fn flipped_bits_in_any_other_file_change_no_record() {
 #[test]
 fn lost_files_are_reported() {
     let config = small_segments();
-    let table: [(&str, fn(&UncleanReason) -> bool); 4] = [
+    type IsExpected = fn(&UncleanReason) -> bool;
+    let table: [(&str, IsExpected); 4] = [
         ("00000000000000000000.log", |reason| matches!(reason, UncleanReason::CorruptBelowMark { .. })),
         ("middle", |reason| matches!(reason, UncleanReason::CorruptBelowMark { .. })),
         ("last", |reason| matches!(reason, UncleanReason::EndsBelowMark { .. })),
@@ -309,5 +312,36 @@ fn epochs_come_back_from_the_batches() {
     for epoch in 0..30 {
         let end = Offset(i64::from(epoch + 1) * 3);
         assert_eq!(log.end_offset_for_epoch(LeaderEpoch(epoch)), (LeaderEpoch(epoch), end));
+    }
+}
+
+#[test]
+fn a_round_of_flushes_covers_every_log_in_it() {
+    for seed in 0..40 {
+        let (disk, mut dir) = started();
+        let ids: Vec<LogId> = (0..20).map(|n| LogId { partition: PartitionIndex(n), ..id() }).collect();
+        let config = small_segments();
+        let mut logs: Vec<Log> = ids.iter().map(|id| dir.log_of(id, &config).0).collect();
+        for (n, log) in logs.iter_mut().enumerate() {
+            for _ in 0..n * 3 + 1 {
+                append(log, batch(1, 100));
+            }
+        }
+        let jobs: Vec<FlushJob> = logs.iter_mut().map(|log| log.begin_flush().unwrap()).collect();
+        let syncs = disk.syncs();
+        let done = FlushJob::run_all(jobs);
+        assert_eq!(disk.syncs(), syncs + 1);
+        for (log, done) in logs.iter_mut().zip(done) {
+            assert_eq!(log.finish_flush(done).unwrap(), log.log_end_offset());
+        }
+        let written: Vec<_> = logs.iter_mut().map(contents).collect();
+        drop(logs);
+        disk.crash(seed);
+        dir.open();
+        for (id, written) in ids.iter().zip(written) {
+            let (mut log, report) = dir.log_of(id, &config);
+            assert_eq!(report.unclean, []);
+            assert!(contents(&mut log) == written, "seed {seed}, {id:?}");
+        }
     }
 }

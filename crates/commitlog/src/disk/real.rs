@@ -72,6 +72,11 @@ impl Disk for RealDisk {
         Ok(fs::fsync(dir)?)
     }
 
+    fn sync_all(&self, path: &Path) -> io::Result<()> {
+        let dir = fs::open(path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+        Ok(fs::syncfs(dir)?)
+    }
+
     fn free_bytes(&self, path: &Path) -> io::Result<u64> {
         let stat = fs::statvfs(path)?;
         Ok(stat.f_bavail.saturating_mul(stat.f_frsize))

@@ -213,6 +213,15 @@ impl Disk for SimDisk {
         state.names.sync(path)
     }
 
+    fn sync_all(&self, _path: &Path) -> io::Result<()> {
+        let mut state = lock(&self.state);
+        state.check(Operation::Sync)?;
+        state.syncs += 1;
+        state.names.sync_all();
+        state.files.values_mut().for_each(FileState::sync);
+        Ok(())
+    }
+
     fn free_bytes(&self, _path: &Path) -> io::Result<u64> {
         Ok(lock(&self.state).room(u64::MAX))
     }

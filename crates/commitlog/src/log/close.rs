@@ -2,33 +2,37 @@
 
 use super::Log;
 use crate::error::StorageError;
-use crate::marks::crc32c;
+use crate::marks::{Mark, crc32c};
 use crate::names;
 
 impl Log {
-    /// Flushes, trims the preallocated tail, writes the producers' snapshot and the epochs. A damaged log is left as
-    /// it is.
+    /// Trims the preallocated tail, writes the indexes, the producers' snapshot and the epochs. A damaged log is left as
+    /// it is. All of it becomes durable with [`crate::LogDir::close_clean`], for all logs at once; until then, and
+    /// without that, it is as if the process had been killed.
     pub fn close_clean(mut self) -> Result<(), StorageError> {
         self.context.check()?;
         if self.damage.is_some() || !self.is_changed {
             return Ok(());
         }
-        assert!(!self.flush.outstanding, "a log is closed after its last flush");
         if self.active.is_some() {
             self.close_segment()?;
         } else if self.has_dir {
             self.write_snapshot()?;
         }
-        self.flush.epochs_due = self.has_dir;
-        self.flush()?;
+        let epochs = self.epochs.to_checkpoint();
         if self.has_dir {
+            self.context.replace_file(&self.dir.join(names::EPOCHS), epochs.as_bytes())?;
             self.remove_old_snapshots()?;
         }
-        self.mark.closed_base = self.segments.last().map_or(self.log_end, |segment| segment.base_offset);
-        self.mark.closed_bytes = self.segments.last().map_or(0, |segment| segment.size_bytes);
-        self.mark.closed_epochs_crc = crc32c(self.epochs.to_checkpoint().as_bytes());
+        let mark = Mark {
+            durable_end: self.mark.durable_end.max(self.log_end),
+            log_start: self.log_start,
+            closed_base: self.segments.last().map_or(self.log_end, |segment| segment.base_offset),
+            closed_bytes: self.segments.last().map_or(0, |segment| segment.size_bytes),
+            closed_epochs_crc: crc32c(epochs.as_bytes()),
+        };
         if self.has_dir || self.marks.get(self.mark_key()).is_some() {
-            self.marks.set(self.mark_key(), self.mark);
+            self.marks.set_at_close(self.mark_key(), mark);
         }
         Ok(())
     }

@@ -11,6 +11,9 @@ use crate::disk::DiskFile;
 use crate::error::StorageError;
 use crate::names;
 
+/// So many single syncs cost more than syncing the whole file system once.
+const SYNC_ALL_MIN: usize = 16;
+
 /// What lies between the log end and the disk.
 #[derive(Debug, Default)]
 pub(super) struct FlushState {
@@ -55,7 +58,37 @@ pub struct FlushDone {
 impl FlushJob {
     /// Waits for the device. Never fails visibly: the outcome travels in [`FlushDone`].
     pub fn run(self) -> FlushDone {
-        FlushDone { end: self.end, generation: self.generation, result: self.sync() }
+        let result = self.sync();
+        self.done(result)
+    }
+
+    /// Runs many at once, in order. From a number of syncs on, one of the whole file system takes their place:
+    /// each of them would make the device empty its cache, and new files want a journal commit besides.
+    pub fn run_all(jobs: Vec<Self>) -> Vec<FlushDone> {
+        let syncs: usize = jobs.iter().map(Self::syncs).sum();
+        let shares_directory = jobs.windows(2).all(|pair| Arc::ptr_eq(&pair[0].context, &pair[1].context));
+        if syncs < SYNC_ALL_MIN || jobs.len() < 2 || !shares_directory {
+            return jobs.into_iter().map(Self::run).collect();
+        }
+        let written: Result<(), StorageError> = jobs.iter().try_for_each(Self::write_epochs);
+        let result = written.and_then(|()| jobs[0].context.sync_all());
+        jobs.into_iter().map(|job| job.done(result.clone())).collect()
+    }
+
+    fn done(self, result: Result<(), StorageError>) -> FlushDone {
+        FlushDone { end: self.end, generation: self.generation, result }
+    }
+
+    fn syncs(&self) -> usize {
+        let others = [self.epochs.is_some(), self.sync_dir, self.sync_parent];
+        self.files.len() + others.into_iter().filter(|is_needed| *is_needed).count()
+    }
+
+    fn write_epochs(&self) -> Result<(), StorageError> {
+        match &self.epochs {
+            Some(epochs) => self.context.replace_file(&self.dir.join(names::EPOCHS), epochs.as_bytes()),
+            None => Ok(()),
+        }
     }
 
     fn sync(&self) -> Result<(), StorageError> {
@@ -64,7 +97,7 @@ impl FlushJob {
             self.context.synced(path, file.sync_data())?;
         }
         if let Some(epochs) = &self.epochs {
-            self.context.replace_file(&self.dir.join(names::EPOCHS), epochs.as_bytes())?;
+            self.context.replace_file_durably(&self.dir.join(names::EPOCHS), epochs.as_bytes())?;
         }
         if self.sync_dir {
             self.context.sync_dir(&self.dir)?;

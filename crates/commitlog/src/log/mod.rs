@@ -7,6 +7,7 @@ mod deletion;
 mod flush;
 mod open;
 mod read;
+mod rebuild;
 mod recovery;
 mod retention;
 mod timestamps;

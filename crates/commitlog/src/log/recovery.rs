@@ -18,7 +18,7 @@ use crate::epochs::Epochs;
 use crate::error::StorageError;
 use crate::log_dir::{RecoveryReport, UncleanReason};
 use crate::names;
-use crate::segment::{Active, BatchScanner, IndexTail, ScanStep, Segment, is_zero, last_position};
+use crate::segment::{Active, BatchScanner, ScanStep, Segment, is_zero, last_position};
 
 /// The files of a log's directory.
 #[derive(Debug, Default)]
@@ -164,18 +164,6 @@ impl Log {
             self.rebuild_epochs()?;
         }
         Ok(None)
-    }
-
-    /// The epochs of the segments that are not scanned, from all their batches.
-    fn rebuild_epochs(&mut self) -> Result<(), StorageError> {
-        let mut epochs = Epochs::default();
-        for index in 0..self.segments.len() {
-            self.for_each_header(index, |header| {
-                epochs.assign(header.partition_leader_epoch, header.base_offset);
-            })?;
-        }
-        self.epochs = epochs;
-        Ok(())
     }
 
     /// Where a segment ends, judged by its batches from the last index entry on.
@@ -395,43 +383,6 @@ impl Log {
             }
         }
         self.context.sync_dir(&self.dir)
-    }
-
-    /// The indexes of a segment from its batches; its files are written anew.
-    pub(super) fn rebuild_index(&mut self, index: usize, now_ms: i64) -> Result<Active, StorageError> {
-        let segment = &self.segments[index];
-        let mut active = Active::new(segment.base_offset, now_ms);
-        let file = segment.file(&self.context, &self.dir)?;
-        let path = segment.path(&self.dir, names::LOG);
-        active.file_bytes = file.byte_len().map_err(|error| StorageError::read("examine", &path, &error))?;
-        let interval_bytes = self.config.index_interval_bytes;
-        let mut position = 0;
-        let mut tail = IndexTail::new(segment.base_offset);
-        self.for_each_header(index, |header| {
-            tail.on_batch(header, position, interval_bytes);
-            position += header.size_in_bytes() as u64;
-        })?;
-        active.index = tail;
-        active.write_index(&self.context, &self.dir, &self.segments[index])?;
-        Ok(active)
-    }
-
-    /// The headers of a segment's batches, in order.
-    pub(super) fn for_each_header(
-        &self,
-        index: usize,
-        mut visit: impl FnMut(&BatchHeader),
-    ) -> Result<(), StorageError> {
-        let segment = &self.segments[index];
-        let path = segment.path(&self.dir, names::LOG);
-        let file = segment.file(&self.context, &self.dir)?;
-        let mut scanner = BatchScanner::new(&*file, 0, segment.size_bytes);
-        loop {
-            match scanner.step_header().map_err(|error| StorageError::read("read", &path, &error))? {
-                ScanStep::Batch { header, .. } => visit(&header),
-                ScanStep::End | ScanStep::Invalid(_) => return Ok(()),
-            }
-        }
     }
 }
 

@@ -138,22 +138,4 @@ impl Log {
             false => Ok(()),
         }
     }
-
-    /// The producers as they were when the log ended at `end`: the latest snapshot below, then the batches.
-    pub(super) fn rebuild_producers(&mut self, end: Offset) -> Result<(), StorageError> {
-        let (snapshot, from) = self.latest_snapshot(end)?;
-        self.producers = snapshot;
-        let mut producers = std::mem::take(&mut self.producers);
-        for index in 0..self.segments.len() {
-            if self.segment_end(index) > from {
-                self.for_each_header(index, |header| {
-                    if header.base_offset >= from && header.next_offset() <= end {
-                        producers.update(header);
-                    }
-                })?;
-            }
-        }
-        self.producers = producers;
-        Ok(())
-    }
 }

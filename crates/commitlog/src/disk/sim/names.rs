@@ -92,6 +92,12 @@ impl Names {
         Ok(())
     }
 
+    pub(super) fn sync_all(&mut self) {
+        for change in std::mem::take(&mut self.pending) {
+            self.persist(&change);
+        }
+    }
+
     pub(super) fn crash(&mut self, random: &mut Random) {
         for change in std::mem::take(&mut self.pending) {
             if random.coin() {

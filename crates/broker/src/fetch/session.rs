@@ -80,7 +80,8 @@ impl FetchSession {
 
     /// The next image may resolve what some slots wait for.
     pub(crate) fn image_changed(session: &Rc<Self>, shard: &Shard) {
-        for slot in session.slots.borrow().waiting.clone() {
+        let waiting = session.slots.borrow().waiting.clone();
+        for slot in waiting {
             Self::touch(session, shard, slot);
         }
     }
@@ -114,7 +115,9 @@ impl FetchSession {
 
     /// Takes in what partitions touched. A follower's slot with data on its way stays as it is.
     pub(super) fn absorb_touched(self: &Rc<Self>, shard: &Rc<Shard>) {
-        for slot in self.touched.borrow_mut().take() {
+        // Looking a slot up touches others: the list must not stay borrowed.
+        let touched = self.touched.borrow_mut().take();
+        for slot in touched {
             let state = self.slots.borrow().all.get(slot).and_then(Option::as_ref).map(|slot| slot.state);
             match (state, self.reader) {
                 (Some(SlotState::Idle), _) => {

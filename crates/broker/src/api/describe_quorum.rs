@@ -8,7 +8,7 @@ use std::ops::RangeInclusive;
 use tidelog_controller::{Quorum, QuorumReplica};
 use tidelog_wire::messages::describe_quorum_response::{Listener, Node, PartitionData, ReplicaState, TopicData};
 use tidelog_wire::messages::{DescribeQuorumRequest, DescribeQuorumResponse};
-use tidelog_wire::{ErrorCode, Str};
+use tidelog_wire::{ErrorCode, Str, Uuid};
 
 use super::{Api, Context};
 
@@ -29,7 +29,7 @@ impl Api for DescribeQuorum {
             );
         }
         match context.shard.controller.quorum().await {
-            Ok(quorum) => described(&quorum),
+            Ok(quorum) => described(&quorum, context.version),
             Err(reason) => failed(ErrorCode::REQUEST_TIMED_OUT, &reason.to_string()),
         }
     }
@@ -46,7 +46,9 @@ fn failed(error_code: ErrorCode, message: &str) -> DescribeQuorumResponse {
     DescribeQuorumResponse { error_code, error_message, ..DescribeQuorumResponse::default() }
 }
 
-fn described(quorum: &Quorum) -> DescribeQuorumResponse {
+fn described(quorum: &Quorum, version: i16) -> DescribeQuorumResponse {
+    let has_addresses = version >= 2;
+    let state = |replica| state(replica, has_addresses);
     let partition = PartitionData {
         partition_index: 0,
         leader_id: quorum.leader_id,
@@ -57,7 +59,7 @@ fn described(quorum: &Quorum) -> DescribeQuorumResponse {
         ..PartitionData::default()
     };
     let topic = TopicData { topic_name: Str::from(METADATA_TOPIC), partitions: vec![partition] };
-    let nodes = quorum.voters.iter().map(|voter| Node {
+    let nodes = quorum.voters.iter().filter(|_| has_addresses).map(|voter| Node {
         node_id: voter.node_id,
         listeners: vec![Listener {
             name: Str::from(CONTROLLER_LISTENER),
@@ -68,10 +70,10 @@ fn described(quorum: &Quorum) -> DescribeQuorumResponse {
     DescribeQuorumResponse { topics: vec![topic], nodes: nodes.collect(), ..DescribeQuorumResponse::default() }
 }
 
-fn state(replica: &QuorumReplica) -> ReplicaState {
+fn state(replica: &QuorumReplica, has_addresses: bool) -> ReplicaState {
     ReplicaState {
         replica_id: replica.node_id,
-        replica_directory_id: replica.directory_id,
+        replica_directory_id: if has_addresses { replica.directory_id } else { Uuid::ZERO },
         log_end_offset: replica.log_end_offset,
         last_fetch_timestamp: replica.last_fetch_timestamp_ms,
         last_caught_up_timestamp: replica.last_caught_up_timestamp_ms,

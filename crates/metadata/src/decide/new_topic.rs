@@ -79,7 +79,7 @@ impl Round {
         check_topic_name(&self.image, &topic.name)
             .map_err(|message| RequestError::new(ErrorCode::INVALID_TOPIC_EXCEPTION, message))?;
         if self.image.topic_id(&topic.name).is_some() {
-            let message = format!("topic {:?} exists already", topic.name);
+            let message = format!("Topic '{}' already exists.", topic.name);
             return Err(RequestError::new(ErrorCode::TOPIC_ALREADY_EXISTS, message));
         }
         let configs = self.configs_of(topic)?;

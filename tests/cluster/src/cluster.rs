@@ -227,7 +227,7 @@ impl Cluster {
         for process in &processes {
             process.signal(Signal::TERM)?;
         }
-        processes.into_iter().try_for_each(|process| process.terminate(TERMINATE_LIMIT).map(|_| ()))
+        processes.into_iter().try_for_each(|process| process.wait_end(TERMINATE_LIMIT).map(|_| ()))
     }
 
     /// SIGSTOP.

@@ -17,6 +17,8 @@ use rustix::process::{Pid, Signal, kill_process, set_parent_process_death_signal
 
 use crate::wait;
 
+const TAIL_BYTES: usize = 8_000;
+
 type SpawnOrder = (Command, Sender<std::io::Result<Child>>);
 
 static SPAWNER: LazyLock<Sender<SpawnOrder>> = LazyLock::new(|| {
@@ -77,9 +79,13 @@ impl Process {
     }
 
     /// SIGTERM, and waits for the end.
-    pub fn terminate(mut self, limit: Duration) -> Result<ExitStatus> {
+    pub fn terminate(self, limit: Duration) -> Result<ExitStatus> {
         self.signal(Signal::TERM)?;
-        wait::until("the process ends after SIGTERM", limit, || Ok(self.child.try_wait()?))
+        self.wait_end(limit)
+    }
+
+    pub fn wait_end(mut self, limit: Duration) -> Result<ExitStatus> {
+        wait::until("the process ends", limit, || Ok(self.child.try_wait()?))
     }
 
     /// Resident memory in bytes.
@@ -116,6 +122,13 @@ impl Output {
     pub fn text(&self) -> String {
         format!("{}{}", self.stdout, self.stderr)
     }
+
+    /// The end of both streams, short enough for an error message.
+    fn tail(&self) -> String {
+        let text = self.text();
+        let start = text.len().saturating_sub(TAIL_BYTES);
+        text[text.ceil_char_boundary(start)..].to_owned()
+    }
 }
 
 /// Runs a command to its end; fails if it exits with another code than 0 or takes longer than `limit`.
@@ -123,7 +136,7 @@ pub fn run(command: Command, input: &str, limit: Duration) -> Result<Output> {
     let what = format!("{command:?}");
     let output = run_any(command, input, limit)?;
     if !output.status.success() {
-        bail!("{what} ended with {}:\n{}", output.status, output.text());
+        bail!("{what} ended with {}:\n{}", output.status, output.tail());
     }
     Ok(output)
 }
@@ -147,6 +160,6 @@ pub fn run_any(mut command: Command, input: &str, limit: Duration) -> Result<Out
         stderr: read(&stderr)?,
         status: ended.as_ref().copied().unwrap_or(ExitStatus::from_raw(0)),
     };
-    ended.with_context(|| format!("{what} did not end; it printed:\n{}", output.text()))?;
+    ended.with_context(|| format!("{what} did not end; it printed:\n{}", output.tail()))?;
     Ok(output)
 }

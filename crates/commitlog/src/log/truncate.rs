@@ -14,14 +14,18 @@ use crate::names;
 
 impl Log {
     /// Drops everything at and above `offset` (a batch that straddles it goes as a whole). The lowered durable mark is
-    /// on disk first, the cut itself before this returns. An offset at or above the log end changes nothing, but
-    /// drops damaged bytes above the log end.
+    /// on disk first, the cut itself before this returns. An offset at or above the log end drops no record,
+    /// but the epochs that start there, and damaged bytes above the log end.
     pub fn truncate_to(&mut self, offset: Offset) -> Result<(), StorageError> {
         self.context.check()?;
         if offset < self.log_start {
             return self.truncate_fully_and_start_at(offset);
         }
         if offset >= self.log_end && self.damage.is_none() {
+            // An epoch in which nothing was appended may diverge too.
+            if self.epochs.truncate_from_end(offset) {
+                self.flush.epochs_due = self.has_dir;
+            }
             return Ok(());
         }
         let offset = offset.min(self.log_end);

@@ -37,4 +37,9 @@ impl LeaderHint {
             endpoint: ClientEndpoint::of(image, partition.leader, listener),
         })
     }
+
+    /// For versions that have no room for it.
+    pub(crate) fn without_endpoint(self) -> Self {
+        Self { endpoint: None, ..self }
+    }
 }

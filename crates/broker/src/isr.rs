@@ -10,7 +10,7 @@ use tidelog_metadata::{
 };
 use tidelog_replication::{IsrOutcome, IsrProposal};
 use tidelog_wire::ErrorCode;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use crate::net::LocalNotify;
 use crate::partition::PartitionHandle;
@@ -51,6 +51,7 @@ async fn send(shard: &Rc<Shard>, proposals: Vec<(PartitionHandle, IsrProposal)>)
     };
     match shard.controller.submit(Request::AlterPartition(request)).await {
         Ok(Response::AlterPartition(Ok(altered))) => {
+            info!(partitions = altered.len(), first = %proposals[0].0.id, "ISRs changed");
             for ((partition, proposal), altered) in proposals.into_iter().zip(altered) {
                 report(shard, &partition, &proposal, &altered);
                 partition.isr_resolved(shard, &proposal, outcome(altered));
@@ -79,7 +80,10 @@ fn alteration(partition: &PartitionHandle, proposal: &IsrProposal) -> PartitionA
 
 fn report(shard: &Shard, partition: &PartitionHandle, proposal: &IsrProposal, altered: &AlteredPartition) {
     if altered.error_code != ErrorCode::NONE {
-        info!(partition = %partition.id, error = altered.error_code.name(), "ISR change refused");
+        if let Some(suppressed) = shard.isr_log.permit() {
+            let error = altered.error_code.name();
+            info!(partition = %partition.id, error, suppressed, "ISR change refused");
+        }
         return;
     }
     let before = partition.isr_size();
@@ -88,7 +92,7 @@ fn report(shard: &Shard, partition: &PartitionHandle, proposal: &IsrProposal, al
         false => shard.metrics.isr_expands.add(1),
     }
     let isr: Vec<i32> = altered.isr.iter().map(|broker| broker.get()).collect();
-    info!(partition = %partition.id, ?isr, epoch = %altered.leader_epoch, "ISR changed");
+    debug!(partition = %partition.id, ?isr, epoch = %altered.leader_epoch, "ISR changed");
 }
 
 fn outcome(altered: AlteredPartition) -> IsrOutcome {

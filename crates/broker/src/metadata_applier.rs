@@ -27,12 +27,21 @@ pub(crate) struct MetadataApplier {
     applied: Arc<Image>,
     /// Logs that were opened at start and wait for the image to name them.
     recovered: Recovered,
+    roles: Roles,
+}
+
+/// What this broker is to its partitions, in numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Roles {
+    replicas: usize,
+    leading: usize,
+    leaderless: usize,
 }
 
 impl MetadataApplier {
     /// `applied` starts empty: the first image is all new.
     pub(crate) fn new(shard: Rc<Shard>, recovered: Recovered) -> Self {
-        Self { shard, applied: Arc::new(Image::new()), recovered }
+        Self { shard, applied: Arc::new(Image::new()), recovered, roles: Roles::default() }
     }
 
     /// Follows the controller's image until the shard ends. The first image to be applied is one that holds this
@@ -112,6 +121,7 @@ impl MetadataApplier {
             });
         }
         self.report_recovered(&image);
+        self.tell_roles();
         self.shard.publish_image(image);
         self.shard.sessions.image_changed(&self.shard);
         self.shard.fetchers.image_changed();
@@ -212,6 +222,21 @@ impl MetadataApplier {
         match shard.log_dir.delete_log(log, shard.clock.wall_ms()) {
             Ok(deleted) => shard.deletions.add(deleted),
             Err(error) => shard.storage_error(&error),
+        }
+    }
+
+    /// One line per image that changed what this broker leads or follows, however many partitions it is about.
+    fn tell_roles(&mut self) {
+        let all = self.shard.partitions.all();
+        let mut roles = Roles { replicas: all.len(), ..Roles::default() };
+        for host in &all {
+            roles.leading += usize::from(host.is_leader());
+            roles.leaderless += usize::from(!host.is_leader() && host.following.get() == BrokerId::NONE);
+        }
+        if roles != self.roles {
+            let Roles { replicas, leading, leaderless } = roles;
+            info!(replicas, leading, was_leading = self.roles.leading, leaderless, "roles changed");
+            self.roles = roles;
         }
     }
 

@@ -3,14 +3,16 @@
 //! What is found goes into the registration (DESIGN 7.5): where each log ends, and which replicas may lack records they
 //! acknowledged. Logs then wait here until the image says what they are.
 
-use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
-use tidelog_commitlog::{FoundLog, Log, LogDirStart, LogId, RecoveryReport, StorageError};
-use tidelog_metadata::{LogPosition, ReplicaReport, TopicIdPartition};
+use tidelog_commitlog::{Log, LogConfig, LogDirStart, LogId, RecoveryReport, StorageError, UncleanReason};
+use tidelog_metadata::{Image, LogPosition, ReplicaReport, TopicIdPartition};
 use tidelog_wire::types::{BrokerEpoch, Offset};
+use tokio::sync::oneshot;
+use tokio::time::{Instant, timeout};
 use tracing::{info, warn};
 
 use crate::checkpoint;
@@ -18,25 +20,26 @@ use crate::metadata_applier::log_config;
 use crate::partition::PartitionId;
 use crate::shard::Shard;
 
-/// Opened logs, and what is known of the others.
+/// How long topics of logs on disk may take to show in the local image, once it shows anything.
+const IMAGE_SETTLES_WITHIN: Duration = Duration::from_millis(300);
+
+/// Logs that are open and wait for the image to name them.
 pub(crate) struct Recovered {
-    logs: RefCell<HashMap<LogId, Log>>,
-    /// Logs on disk that the local image did not know at start.
-    unknown: Vec<FoundLog>,
+    logs: HashMap<LogId, Log>,
     high_watermarks: HashMap<LogId, Offset>,
     pub previous_epoch: BrokerEpoch,
     pub reports: Vec<ReplicaReport>,
 }
 
 impl Recovered {
-    pub(crate) fn take(&self, id: &LogId) -> Option<Log> {
-        self.logs.borrow_mut().remove(id)
+    pub(crate) fn take(&mut self, id: &LogId) -> Option<Log> {
+        self.logs.remove(id)
     }
 
     /// A log whose host is being made anew.
     pub(crate) fn put_back(&mut self, id: LogId, log: Log, high_watermark: Offset) {
         self.high_watermarks.insert(id.clone(), high_watermark);
-        self.logs.borrow_mut().insert(id, log);
+        self.logs.insert(id, log);
     }
 
     /// As checkpointed by the last run.
@@ -46,73 +49,98 @@ impl Recovered {
 
     /// Deletes what the cluster does not place here any more: topics deleted or moved while this broker was away.
     pub(crate) fn discard_strays(&mut self, shard: &Shard) {
-        let wall_ms = shard.clock.wall_ms();
-        let mut strays = std::mem::take(&mut self.unknown);
-        strays.retain(|found| shard.partitions.get(found.id.topic_id, found.id.partition).is_none());
-        for found in &strays {
-            warn!(topic = %found.id.topic, partition = %found.id.partition, "deleting a log that is not placed here");
-            self.deleted(shard, shard.log_dir.delete_found(found, wall_ms));
-        }
-        for (id, log) in self.logs.take() {
-            warn!(topic = %id.topic, partition = %id.partition, "deleting a log that is no longer placed here");
-            self.deleted(shard, shard.log_dir.delete_log(log, wall_ms));
-        }
-    }
-
-    fn deleted(&self, shard: &Shard, deleted: Result<Option<tidelog_commitlog::DeletedFiles>, StorageError>) {
-        match deleted {
-            Ok(files) => shard.deletions.add(files),
-            Err(error) => shard.storage_error(&error),
+        for (id, log) in std::mem::take(&mut self.logs) {
+            warn!(topic = %id.topic, partition = %id.partition, "deleting a log that is not placed here");
+            match shard.log_dir.delete_log(log, shard.clock.wall_ms()) {
+                Ok(files) => shard.deletions.add(files),
+                Err(error) => shard.storage_error(&error),
+            }
         }
     }
 }
 
-/// Opens every log that the local image places here.
+/// Opens every log on disk, and every one that the image places here.
 pub(crate) async fn recover(shard: &Rc<Shard>, start: LogDirStart) -> Recovered {
+    let began = Instant::now();
+    // Their configuration may not be known yet; what it changes is looked at below.
+    let found: Vec<LogId> = start.found.into_iter().map(|found| found.id).collect();
+    let opening: Vec<_> = found.iter().map(|id| open(shard, vec![(id.clone(), Arc::default())])).collect();
+    if !found.is_empty() {
+        image_settled(shard, &found).await;
+    }
     let image = shard.image();
-    let began = tokio::time::Instant::now();
-    let wall_ms = shard.clock.wall_ms();
-    let mut pending = Vec::new();
-    for (id, _) in image.partitions_on(shard.node_id()) {
-        let Some(topic) = image.topic_by_id(id.topic_id) else {
-            continue;
-        };
-        let log_id = LogId { topic: topic.name.clone(), partition: id.partition, topic_id: id.topic_id };
-        let config = Arc::new(log_config(shard, &image, &topic.name));
-        let (log_dir, asked) = (shard.log_dir.clone(), log_id.clone());
-        let opened = shard.disk.run(move || log_dir.open_log(&asked, config, wall_ms));
-        pending.push((log_id, opened));
+    let mut opened = Vec::new();
+    for batch in opening.into_iter().chain([open(shard, placed_without_files(shard, &image, &found))]) {
+        // A disk thread that gave up has said why.
+        opened.extend(batch.await.unwrap_or_default());
     }
     let mut recovered = Recovered {
-        logs: RefCell::default(),
-        unknown: start.found.into_iter().filter(|found| !is_placed(shard, &found.id)).collect(),
+        logs: HashMap::with_capacity(opened.len()),
         high_watermarks: checkpoint::read(shard),
         previous_epoch: start.clean_shutdown.unwrap_or(BrokerEpoch::NONE),
-        reports: Vec::with_capacity(pending.len()),
+        reports: Vec::with_capacity(opened.len()),
     };
-    let (mut scanned_bytes, count) = (0, pending.len());
-    for (id, opened) in pending {
-        match opened.await {
-            Ok(Ok((log, report))) => {
+    let found: HashSet<LogId> = found.into_iter().collect();
+    let mut scanned_bytes = 0;
+    for (id, result) in opened {
+        match result {
+            Ok((log, mut report)) => {
                 scanned_bytes += report.scanned_bytes;
+                let had_file = found.contains(&id);
+                if had_file && start.clean_shutdown.is_none() && log_config(shard, &image, &id.topic).write_caching {
+                    report.unclean.push(UncleanReason::WriteCaching);
+                }
                 recovered.reports.push(report_of(&id, &log, &report));
-                recovered.logs.get_mut().insert(id, log);
+                recovered.logs.insert(id, log);
             }
-            Ok(Err(error)) => {
+            Err(error) => {
                 warn!(topic = %id.topic, partition = %id.partition, %error, "cannot open the log");
                 shard.storage_error(&error);
             }
-            Err(_) => warn!(topic = %id.topic, partition = %id.partition, "opening the log was given up"),
         }
     }
-    info!(logs = count, scanned_bytes, took = ?began.elapsed(), clean = start.clean_shutdown.is_some(), "logs opened");
+    let clean = start.clean_shutdown.is_some();
+    info!(logs = recovered.logs.len(), scanned_bytes, took = ?began.elapsed(), clean, "logs opened");
     recovered
 }
 
-fn is_placed(shard: &Shard, id: &LogId) -> bool {
-    let image = shard.image();
-    let partition = TopicIdPartition { topic_id: id.topic_id, partition: id.partition };
-    image.partition(partition).is_some_and(|state| state.replicas.contains(&shard.node_id()))
+type Opened = Vec<(LogId, Result<(Log, RecoveryReport), StorageError>)>;
+
+fn open(shard: &Shard, logs: Vec<(LogId, Arc<LogConfig>)>) -> oneshot::Receiver<Opened> {
+    let (log_dir, wall_ms) = (shard.log_dir.clone(), shard.clock.wall_ms());
+    shard.disk.run(move || {
+        let opened = logs.into_iter().map(|(id, config)| {
+            let result = log_dir.open_log(&id, config, wall_ms);
+            (id, result)
+        });
+        opened.collect()
+    })
+}
+
+/// Waits until the image shows the topics of the logs that were found, as far as they still exist. Without a cluster
+/// there is nobody to register with, so this may wait as long as that takes.
+async fn image_settled(shard: &Shard, found: &[LogId]) {
+    let mut images = shard.controller.image();
+    let _ = images.wait_for(|image| image.cluster_id().is_some()).await;
+    let shows_all = |image: &Arc<Image>| found.iter().all(|id| image.topic_by_id(id.topic_id).is_some());
+    let _ = timeout(IMAGE_SETTLES_WITHIN, images.wait_for(shows_all)).await;
+    let image = Arc::clone(&images.borrow());
+    shard.publish_image(image);
+}
+
+/// Empty logs, and lost ones: opening tells which.
+fn placed_without_files(shard: &Shard, image: &Image, found: &[LogId]) -> Vec<(LogId, Arc<LogConfig>)> {
+    let found: HashSet<_> = found.iter().map(|id| (id.topic_id, id.partition)).collect();
+    let mut placed = Vec::new();
+    for (id, _) in image.partitions_on(shard.node_id()) {
+        if let Some(topic) = image.topic_by_id(id.topic_id)
+            && !found.contains(&(id.topic_id, id.partition))
+        {
+            let log_id = LogId { topic: topic.name.clone(), partition: id.partition, topic_id: id.topic_id };
+            placed.push((log_id, Arc::new(log_config(shard, image, &topic.name))));
+        }
+    }
+    placed
 }
 
 fn report_of(id: &LogId, log: &Log, report: &RecoveryReport) -> ReplicaReport {

@@ -47,6 +47,8 @@ pub(crate) fn handle(call: Call) {
         max_bytes: request.max_bytes.clamp(0, bytes_max) as usize,
         read_committed: request.isolation_level == 1,
         is_full: request.session_epoch <= NEW_SESSION,
+        has_leader: context.version >= 12,
+        has_endpoints: context.version >= 16,
         listener: Rc::clone(&context.connection.listener),
     };
     session.serve(shard, fetch);

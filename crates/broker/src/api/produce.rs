@@ -111,6 +111,8 @@ struct ProduceCall {
     listener: Rc<crate::net::ListenerInfo>,
     reply: RefCell<Option<Reply>>,
     is_answered: bool,
+    /// The version has room for the current leader and its endpoint.
+    has_leader: bool,
     response: RefCell<ProduceResponse>,
     /// Which topic and partition of the response an index stands for, and where its records went.
     places: Vec<(usize, usize)>,
@@ -144,6 +146,7 @@ impl ProduceCall {
             listener: Rc::clone(&context.connection.listener),
             reply: RefCell::new(Some(reply)),
             is_answered,
+            has_leader: context.version >= 10,
             response: RefCell::new(ProduceResponse { responses, ..ProduceResponse::default() }),
             places,
             targets: RefCell::new(vec![None; count]),
@@ -255,7 +258,9 @@ impl ProduceReply for ProduceCall {
         };
         if let Some(code) = refused {
             self.any_failed.set(true);
-            self.add_leader(index, code);
+            if self.has_leader {
+                self.add_leader(index, code);
+            }
         }
         self.open_count.set(self.open_count.get() - 1);
         self.answer_if_complete();

@@ -120,7 +120,9 @@ impl Look<'_> {
         };
         match (topic, &slot.topic) {
             (Some(topic), _) if topic.partition(slot.index).is_some() => {
-                let hint = LeaderHint::of(&image, topic, slot.index, &self.call.listener.name);
+                let hint = LeaderHint::of(&image, topic, slot.index, &self.call.listener.name)
+                    .filter(|_| self.call.has_leader)
+                    .map(|hint| if self.call.has_endpoints { hint } else { hint.without_endpoint() });
                 (ErrorCode::NOT_LEADER_OR_FOLLOWER, hint)
             }
             (None, TopicKey::Id(_)) => (ErrorCode::UNKNOWN_TOPIC_ID, None),

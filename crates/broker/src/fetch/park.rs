@@ -26,6 +26,9 @@ pub(crate) struct FetchCall {
     pub read_committed: bool,
     /// Every partition named appears in the answer (no session yet).
     pub is_full: bool,
+    /// Whether the version of the request has room for the current leader, and for its endpoint.
+    pub has_leader: bool,
+    pub has_endpoints: bool,
     /// For the endpoints in the answer.
     pub listener: Rc<ListenerInfo>,
 }

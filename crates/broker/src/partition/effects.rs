@@ -5,7 +5,7 @@ use std::rc::Rc;
 use tidelog_commitlog::{Log, StorageError};
 use tidelog_replication::Effect;
 use tidelog_wire::types::Offset;
-use tracing::info;
+use tracing::{debug, info};
 
 use super::host::{PartitionHost, State, offsets_of};
 use super::refusal::Refusal;
@@ -42,14 +42,16 @@ impl PartitionHost {
                 }
             }
             Effect::StartEpoch { leader_epoch, start } => {
-                info!(partition = %self.id, epoch = %leader_epoch, %start, "leading");
+                debug!(partition = %self.id, epoch = %leader_epoch, %start, "leading");
                 let assigned = state.log.as_mut().map(|log| log.assign_epoch_start(leader_epoch));
                 if let Some(Err(error)) = assigned {
                     shard.append_error(&error);
                 }
             }
             Effect::TruncateTo(offset) => {
-                info!(partition = %self.id, to = %offset, "truncating to what the leader has");
+                if let Some(suppressed) = shard.truncation_log.permit() {
+                    info!(partition = %self.id, to = %offset, suppressed, "truncating to what the leader has");
+                }
                 self.cut(shard, state, |log| log.truncate_to(offset));
             }
             Effect::RestartAt(offset) => {
@@ -59,12 +61,14 @@ impl PartitionHost {
             Effect::ReapplyAssignment => shard.turn.reapply(Rc::clone(self)),
             Effect::AdvanceLogStart(offset) => self.follow_log_start(shard, state, offset),
             Effect::StepAside => {
-                info!(partition = %self.id, "stepping aside: neither controller nor followers are heard");
+                if let Some(suppressed) = shard.isolation_log.permit() {
+                    info!(partition = %self.id, suppressed, "stepping aside: neither controller nor followers are heard");
+                }
                 self.stepped_aside.set(true);
                 self.wake_consumers(shard);
             }
             Effect::Resume => {
-                info!(partition = %self.id, "leading again");
+                debug!(partition = %self.id, "no longer aside");
                 self.stepped_aside.set(false);
             }
         }

@@ -35,7 +35,6 @@ pub(crate) static SERVED: &[Served] = &[
     answered::<api::describe_configs::DescribeConfigs>(),
     answered::<api::describe_log_dirs::DescribeLogDirs>(),
     answered::<api::alter_configs::AlterConfigs>(),
-    answered::<api::describe_log_dirs::DescribeLogDirs>(),
     answered::<api::create_partitions::CreatePartitions>(),
     answered::<api::elect_leaders::ElectLeaders>(),
     answered::<api::incremental_alter_configs::IncrementalAlterConfigs>(),

@@ -10,7 +10,7 @@ use tidelog_replication::{
 };
 use tidelog_wire::types::{BrokerEpoch, BrokerId, LeaderEpoch, Offset, PartitionEpoch};
 
-use crate::controller::{Image, SESSION_TIMEOUT_MS};
+use crate::controller::{Image, Introduction, SESSION_TIMEOUT_MS};
 use crate::log::Record;
 use crate::node::ParkedFetch;
 use crate::world::{CONTROLLER, Message, NodeEvent, World};
@@ -341,7 +341,13 @@ impl World {
         let node = self.node(id);
         if node.partition.is_none() {
             let position = (node.log.latest_epoch().get(), node.log.end());
-            let message = Message::Register { incarnation: node.incarnation, unclean: node.report_unclean, position };
+            let introduction = Introduction {
+                incarnation: node.incarnation,
+                unclean: node.report_unclean,
+                stopped_cleanly: node.stopped_cleanly,
+                position,
+            };
+            let message = Message::Register(introduction);
             self.send(id, CONTROLLER, message);
             self.node_at(id, REGISTER_RETRY_MS, NodeEvent::RegisterRetry);
         }
@@ -353,6 +359,7 @@ impl World {
             return;
         }
         node.report_unclean = false;
+        node.stopped_cleanly = None;
         node.broker_epoch = broker_epoch;
         let settings = node.settings();
         let offsets = node.log.offsets();
@@ -382,7 +389,7 @@ impl World {
                 Replica {
                     id: BrokerId(replica),
                     broker_epoch: BrokerEpoch(broker.map_or(-1, |broker| broker.epoch)),
-                    eligible: broker.is_some_and(|broker| broker.is_active()),
+                    eligible: broker.is_some_and(|broker| broker.active),
                 }
             })
             .collect();

@@ -179,7 +179,7 @@ impl Checker {
     /// P10 and P11.
     fn check_image(&mut self, image: &Image) {
         assert!(image.isr.iter().all(|id| !image.elr.contains(id)), "P10: ISR and ELR overlap");
-        let active = |id: &i32| image.brokers.get(id).is_some_and(|broker| broker.is_active());
+        let active = |id: &i32| image.brokers.get(id).is_some_and(|broker| broker.active);
         assert!(image.isr.iter().all(active), "P10: a fenced broker in the ISR");
         assert!(image.leader == -1 || image.isr.contains(&image.leader), "P10: leader outside the ISR");
         let clean = |id: &i32| image.brokers.get(id).is_none_or(|broker| !broker.unclean);

@@ -1,11 +1,23 @@
-//! The controller, as KRaft's rules with eligible leader replicas make it (KIP-631, 841, 903, 966), for one partition.
-//! It is always there and never forgets: what a quorum is for is tested elsewhere.
+//! The controller: the real decisions and the real image of `tidelog-metadata`, for one partition. It is always there and
+//! never forgets; what a quorum is for is tested elsewhere. Sessions are simple here: a heartbeat in time, or fenced.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use tidelog_metadata::config::StaticConfigs;
+use tidelog_metadata::{
+    AlterPartition, BrokerIdentity, BrokerRegistration, ConfigResourceType, Context, CreateOrigin, Endpoint, IsrMember,
+    LeaderRecovery, LogPosition, Node, PartitionAlteration, ReplicaReport, Request, Response, Round, TopicIdPartition,
+};
 use tidelog_replication::{IsrOutcome, IsrProposal};
-use tidelog_wire::types::{BrokerEpoch, BrokerId, LeaderEpoch, PartitionEpoch};
+use tidelog_wire::messages::create_topics_request::{CreatableReplicaAssignment, CreatableTopic, CreatableTopicConfig};
+use tidelog_wire::messages::incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
+use tidelog_wire::messages::{CreateTopicsRequest, IncrementalAlterConfigsRequest};
+use tidelog_wire::types::{BrokerEpoch, BrokerId, LeaderEpoch, Offset, PartitionIndex};
+use tidelog_wire::{ErrorCode, Str, Uuid};
+
+pub const SESSION_TIMEOUT_MS: i64 = 1500;
+const TOPIC: &str = "simulated";
 
 /// What every node gets to see, in order of `version`.
 #[derive(Clone, Debug)]
@@ -23,54 +35,94 @@ pub struct Image {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Registration {
     pub epoch: i64,
-    pub fenced: bool,
-    pub shutting_down: bool,
+    pub active: bool,
     /// Its replica may lack what it once had.
     pub unclean: bool,
-    /// Last record's epoch and log end, as reported when registering.
-    pub position: (i32, i64),
-    /// The image in which this incarnation registered or was fenced: it is unfenced once it has applied it.
-    fenced_in: u64,
 }
 
-impl Registration {
-    pub fn is_active(&self) -> bool {
-        !self.fenced && !self.shutting_down
-    }
+/// What a starting node says of itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Introduction {
+    pub incarnation: u64,
+    pub unclean: bool,
+    /// Broker epoch of the incarnation that stopped cleanly before.
+    pub stopped_cleanly: Option<i64>,
+    /// Last record's epoch and log end.
+    pub position: (i32, i64),
 }
 
 #[derive(Debug)]
 pub struct Controller {
+    metadata: tidelog_metadata::Image,
+    static_configs: StaticConfigs,
+    partition: TopicIdPartition,
     image: Rc<Image>,
-    replicas: Vec<i32>,
-    last_known: Vec<i32>,
     last_heartbeat_ms: BTreeMap<i32, i64>,
-    next_broker_epoch: i64,
+    /// The image in which a broker registered or was fenced: it is unfenced once it has applied it.
+    fenced_in: BTreeMap<i32, u64>,
+    random: u64,
     /// How often a leader was chosen among replicas that may have lost records.
     pub recoveries: usize,
 }
 
-pub const SESSION_TIMEOUT_MS: i64 = 1500;
-
 impl Controller {
-    pub fn new(replicas: &[i32], min_isr: usize) -> Self {
+    /// Knows the partition with all replicas in sync, and all their brokers from before, fenced.
+    pub fn new(replicas: &[i32], min_isr: usize, write_caching: bool) -> Self {
+        let partition = TopicIdPartition { topic_id: Uuid::ZERO, partition: PartitionIndex(0) };
         let image = Image {
             version: 0,
             leader: -1,
-            leader_epoch: 0,
-            partition_epoch: 0,
+            leader_epoch: -1,
+            partition_epoch: -1,
             isr: Vec::new(),
-            elr: replicas.to_vec(),
+            elr: Vec::new(),
             min_isr,
             brokers: BTreeMap::new(),
         };
-        Self {
+        let mut controller = Self {
+            metadata: tidelog_metadata::Image::new(),
+            static_configs: StaticConfigs::default(),
+            partition,
             image: Rc::new(image),
-            replicas: replicas.to_vec(),
-            last_known: Vec::new(),
             last_heartbeat_ms: BTreeMap::new(),
-            next_broker_epoch: 1,
+            fenced_in: BTreeMap::new(),
+            random: 1,
             recoveries: 0,
+        };
+        controller.found(replicas, min_isr, write_caching);
+        controller
+    }
+
+    fn found(&mut self, replicas: &[i32], min_isr: usize, write_caching: bool) {
+        let node = |&id: &i32| Node { id: BrokerId(id), is_broker: true, is_controller: true };
+        let nodes = replicas.iter().map(node).collect();
+        self.ask(Request::Bootstrap { cluster_id: Str::from("simulation"), nodes, default_configs: Vec::new() });
+        let nothing = Introduction { incarnation: 0, unclean: false, stopped_cleanly: None, position: (-1, 0) };
+        for &id in replicas {
+            let epoch = self.register(id, &nothing, 0).expect("registers");
+            self.ask(Request::UnfenceBroker(identity(id, epoch)));
+        }
+        let config = |name: &'static str, value: String| CreatableTopicConfig {
+            name: Str::from(name),
+            value: Some(Str::from(value)),
+        };
+        let assignment = CreatableReplicaAssignment { partition_index: 0, broker_ids: replicas.to_vec() };
+        let topic = CreatableTopic {
+            name: Str::from(TOPIC),
+            num_partitions: -1,
+            replication_factor: -1,
+            assignments: vec![assignment],
+            configs: vec![
+                config("min.insync.replicas", min_isr.to_string()),
+                config("write.caching", write_caching.to_string()),
+            ],
+        };
+        let request = CreateTopicsRequest { topics: vec![topic], ..CreateTopicsRequest::default() };
+        self.ask(Request::CreateTopics { request, origin: CreateOrigin::Admin });
+        self.partition.topic_id = self.metadata.topic_id(TOPIC).expect("created");
+        self.project();
+        for (&id, broker) in &Rc::clone(&self.image).brokers {
+            self.ask(Request::FenceBroker(identity(id, broker.epoch)));
         }
     }
 
@@ -78,28 +130,79 @@ impl Controller {
         &self.image
     }
 
-    /// Ends all that an earlier incarnation had, in one batch.
-    pub fn register(&mut self, id: i32, unclean: bool, position: (i32, i64), now_ms: i64) -> i64 {
-        let epoch = self.next_broker_epoch;
-        self.next_broker_epoch += 1;
-        self.last_heartbeat_ms.insert(id, now_ms);
-        self.change(|image| {
-            let was_unclean = image.brokers.get(&id).is_some_and(|broker| broker.unclean);
-            let registration = Registration {
-                epoch,
-                fenced: true,
-                shutting_down: false,
-                unclean: unclean || was_unclean,
-                position,
-                fenced_in: image.version,
-            };
-            image.brokers.insert(id, registration);
-            if image.leader == id {
-                image.leader = -1;
-                image.leader_epoch += 1;
-            }
+    fn ask(&mut self, request: Request) -> Response {
+        let random = &mut self.random;
+        let mut next_random = || {
+            *random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            *random
+        };
+        let mut context =
+            Context { static_configs: &self.static_configs, has_live_session: &|_| false, random: &mut next_random };
+        let mut round = Round::new(&self.metadata);
+        let response = round.decide(&request, &mut context);
+        let records = round.into_records();
+        for record in &records {
+            self.metadata.apply(record).expect("decided records fit");
+        }
+        if !records.is_empty() {
+            self.project();
+        }
+        response
+    }
+
+    /// The next version of what nodes see.
+    fn project(&mut self) {
+        let Some(partition) = self.metadata.partition(self.partition).cloned() else { return };
+        let topic = self.metadata.topic(TOPIC).expect("created");
+        let broker = |broker: &tidelog_metadata::Broker| {
+            let unclean = broker.unclean.contains_key(&self.partition);
+            (broker.id.get(), Registration { epoch: broker.epoch.get(), active: broker.is_active(), unclean })
+        };
+        if partition.leader_recovery == LeaderRecovery::Recovering {
+            self.recoveries += 1;
+        }
+        self.image = Rc::new(Image {
+            version: self.image.version + 1,
+            leader: partition.leader.get(),
+            leader_epoch: partition.leader_epoch.get(),
+            partition_epoch: partition.partition_epoch.get(),
+            isr: partition.isr.iter().map(|id| id.get()).collect(),
+            elr: partition.elr.iter().map(|id| id.get()).collect(),
+            min_isr: self.metadata.min_insync_replicas(topic, &partition),
+            brokers: self.metadata.brokers().map(broker).collect(),
         });
-        epoch
+    }
+
+    /// `None`: refused, try again.
+    pub fn register(&mut self, id: i32, introduction: &Introduction, now_ms: i64) -> Option<i64> {
+        let position =
+            LogPosition { last_epoch: LeaderEpoch(introduction.position.0), log_end: Offset(introduction.position.1) };
+        let report = ReplicaReport { partition: self.partition, unclean: introduction.unclean, position };
+        let endpoint = Endpoint {
+            listener: Str::from("PLAINTEXT"),
+            host: Str::from("localhost"),
+            port: 9092,
+            security_protocol: 0,
+        };
+        let incarnation = u128::from(introduction.incarnation) * 100 + u128::from(id.unsigned_abs());
+        let registration = BrokerRegistration {
+            broker_id: BrokerId(id),
+            cluster_id: None,
+            incarnation_id: Uuid::from_u128(1_000_000 + incarnation),
+            directory_id: Uuid::from_u128(500 + u128::from(id.unsigned_abs())),
+            endpoints: vec![endpoint],
+            rack: None,
+            previous_broker_epoch: BrokerEpoch(introduction.stopped_cleanly.unwrap_or(-1)),
+            replicas: vec![report],
+        };
+        match self.ask(Request::RegisterBroker(Box::new(registration))) {
+            Response::RegisterBroker(Ok(epoch)) => {
+                self.last_heartbeat_ms.insert(id, now_ms);
+                self.fenced_in.insert(id, self.image.version);
+                Some(epoch.get())
+            }
+            _ => None,
+        }
     }
 
     /// Returns whether the session is this incarnation's.
@@ -108,162 +211,76 @@ impl Controller {
             return false;
         };
         self.last_heartbeat_ms.insert(id, now_ms);
-        if broker.fenced && applied_version >= broker.fenced_in {
-            self.change(|image| image.brokers.get_mut(&id).expect("registered").fenced = false);
+        if !broker.active && applied_version >= self.fenced_in[&id] {
+            self.ask(Request::UnfenceBroker(identity(id, epoch)));
         }
         true
     }
 
     pub fn expire_sessions(&mut self, now_ms: i64) {
-        let expired = |id: &i32| self.last_heartbeat_ms.get(id).is_none_or(|at| now_ms - at > SESSION_TIMEOUT_MS);
-        let expired: Vec<(i32, i64)> = (self.image.brokers.iter())
-            .filter(|(id, broker)| !broker.fenced && expired(id))
-            .map(|(&id, broker)| (id, broker.epoch))
-            .collect();
+        let live = |id: &i32| self.last_heartbeat_ms.get(id).is_some_and(|at| now_ms - at <= SESSION_TIMEOUT_MS);
+        let expired = self.image.brokers.iter().filter(|(id, broker)| broker.active && !live(id));
+        let expired: Vec<(i32, i64)> = expired.map(|(&id, broker)| (id, broker.epoch)).collect();
         for (id, epoch) in expired {
             self.fence(id, epoch);
         }
     }
 
     pub fn fence(&mut self, id: i32, epoch: i64) {
-        if self.image.brokers.get(&id).is_some_and(|broker| broker.epoch == epoch && !broker.fenced) {
-            self.change(|image| {
-                let broker = image.brokers.get_mut(&id).expect("registered");
-                broker.fenced = true;
-                broker.fenced_in = image.version;
-            });
+        if self.image.brokers.get(&id).is_some_and(|broker| broker.epoch == epoch) {
+            self.ask(Request::FenceBroker(identity(id, epoch)));
+            self.fenced_in.insert(id, self.image.version);
         }
     }
 
-    /// Answers whether the broker may stop now: it leads nothing, and the ISR does without it.
+    /// Whether the broker may stop now.
     pub fn shut_down(&mut self, id: i32, epoch: i64) -> bool {
-        if self.image.brokers.get(&id).is_none_or(|broker| broker.epoch != epoch) {
-            return true;
+        match self.ask(Request::ControlledShutdown { broker: identity(id, epoch), force: false }) {
+            Response::ControlledShutdown(Ok(progress)) => progress.ready,
+            _ => true,
         }
-        let others = self.image.isr.iter().filter(|&&member| member != id).count();
-        if self.image.isr.contains(&id) && others < self.image.min_isr {
-            return false;
-        }
-        self.change(|image| image.brokers.get_mut(&id).expect("registered").shutting_down = true);
-        true
     }
 
     pub fn set_min_isr(&mut self, min_isr: usize) {
-        self.change(|image| image.min_isr = min_isr);
+        let config = AlterableConfig {
+            name: Str::from("min.insync.replicas"),
+            config_operation: 0,
+            value: Some(Str::from(min_isr.to_string())),
+        };
+        let resource = AlterConfigsResource {
+            resource_type: ConfigResourceType::Topic.code(),
+            resource_name: Str::from(TOPIC),
+            configs: vec![config],
+        };
+        let request = IncrementalAlterConfigsRequest { resources: vec![resource], validate_only: false };
+        self.ask(Request::IncrementalAlterConfigs(request));
     }
 
     pub fn alter_isr(&mut self, from: i32, epoch: i64, proposal: &IsrProposal) -> IsrOutcome {
-        let image = &self.image;
-        let stands = image.leader == from
-            && image.brokers.get(&from).is_some_and(|broker| broker.epoch == epoch)
-            && proposal.leader_epoch == LeaderEpoch(image.leader_epoch)
-            && proposal.partition_epoch == PartitionEpoch(image.partition_epoch);
-        if !stands {
-            return IsrOutcome::Outdated;
-        }
-        let new_isr: Vec<i32> = proposal.new_isr.iter().map(|(id, _)| id.get()).collect();
-        if !new_isr.contains(&from) || !new_isr.iter().all(|id| self.replicas.contains(id)) {
-            return IsrOutcome::Outdated;
-        }
-        let eligible = |(id, epoch): &(BrokerId, BrokerEpoch)| {
-            let broker = image.brokers.get(&id.get());
-            broker.is_some_and(|broker| broker.is_active() && broker.epoch == epoch.get())
+        let member = |&(broker_id, broker_epoch): &(BrokerId, BrokerEpoch)| IsrMember { broker_id, broker_epoch };
+        let alteration = PartitionAlteration {
+            partition: self.partition,
+            leader_epoch: proposal.leader_epoch,
+            partition_epoch: proposal.partition_epoch,
+            new_isr: proposal.new_isr.iter().map(member).collect(),
+            leader_recovery: LeaderRecovery::Recovered,
         };
-        if !proposal.new_isr.iter().all(eligible) {
-            return IsrOutcome::Ineligible;
-        }
-        self.change(|image| {
-            image.isr = new_isr;
-            // Also when nothing else changed: an earlier attempt of the same leader is outdated by it.
-            image.partition_epoch += 1;
-        });
-        let image = &self.image;
-        IsrOutcome::Accepted {
-            leader_epoch: LeaderEpoch(image.leader_epoch),
-            partition_epoch: PartitionEpoch(image.partition_epoch),
-            isr: image.isr.iter().map(|&id| BrokerId(id)).collect(),
+        let request = AlterPartition { broker: identity(from, epoch), partitions: vec![alteration] };
+        let Response::AlterPartition(Ok(altered)) = self.ask(Request::AlterPartition(request)) else {
+            return IsrOutcome::Outdated;
+        };
+        match altered[0].error_code {
+            ErrorCode::NONE => IsrOutcome::Accepted {
+                leader_epoch: altered[0].leader_epoch,
+                partition_epoch: altered[0].partition_epoch,
+                isr: altered[0].isr.clone(),
+            },
+            ErrorCode::INELIGIBLE_REPLICA | ErrorCode::OPERATION_NOT_ATTEMPTED => IsrOutcome::Ineligible,
+            _ => IsrOutcome::Outdated,
         }
     }
+}
 
-    /// One batch: what `change` does, and what follows from it.
-    fn change(&mut self, change: impl FnOnce(&mut Image)) {
-        let before = Rc::clone(&self.image);
-        let mut image = Image::clone(&before);
-        image.version += 1;
-        change(&mut image);
-        for &member in &image.isr {
-            if let Some(broker) = image.brokers.get_mut(&member).filter(|broker| broker.is_active()) {
-                // Only who caught up with the leader gets into the ISR.
-                broker.unclean &= before.isr.contains(&member) || before.elr.contains(&member);
-            }
-        }
-        image.isr.retain(|id| image.brokers.get(id).is_some_and(|broker| broker.is_active() && !broker.unclean));
-        self.settle_eligible(&before, &mut image);
-        self.elect(&mut image);
-        let partition_changed = image.isr != before.isr
-            || image.elr != before.elr
-            || image.leader != before.leader
-            || image.leader_epoch != before.leader_epoch;
-        if partition_changed && image.partition_epoch == before.partition_epoch {
-            image.partition_epoch += 1;
-        }
-        self.image = Rc::new(image);
-    }
-
-    /// Whoever leaves an ISR that becomes too small stays eligible, until it is large enough again (KIP-966).
-    fn settle_eligible(&mut self, before: &Image, image: &mut Image) {
-        if image.isr.len() >= image.min_isr {
-            image.elr.clear();
-            self.last_known.clear();
-            return;
-        }
-        let had_it_all: Vec<i32> = before.isr.iter().chain(&before.elr).copied().collect();
-        let is_clean = |id: &i32| image.brokers.get(id).is_none_or(|broker| !broker.unclean);
-        self.last_known.extend(had_it_all.iter().filter(|id| !is_clean(id)));
-        self.last_known.sort_unstable();
-        self.last_known.dedup();
-        let eligible = had_it_all.iter().filter(|id| !image.isr.contains(id) && is_clean(id)).copied();
-        image.elr = eligible.collect();
-    }
-
-    fn elect(&mut self, image: &mut Image) {
-        if image.isr.contains(&image.leader) {
-            return;
-        }
-        let active = |id: &&i32| image.brokers.get(id).is_some_and(Registration::is_active);
-        let in_sync = image.isr.iter().find(active).copied();
-        let eligible = || image.elr.iter().find(active).copied();
-        let elected = in_sync.or_else(eligible).or_else(|| self.recovery_candidate(image));
-        if let Some(leader) = elected {
-            if !image.isr.contains(&leader) {
-                image.isr = vec![leader];
-                image.elr.retain(|&id| id != leader);
-            }
-            if image.isr.len() >= image.min_isr {
-                image.elr.clear();
-                self.last_known.clear();
-            }
-            if image.brokers[&leader].unclean {
-                image.brokers.get_mut(&leader).expect("registered").unclean = false;
-                self.recoveries += 1;
-            }
-        }
-        let leader = elected.unwrap_or(-1);
-        if leader != image.leader || elected.is_some() {
-            image.leader = leader;
-            image.leader_epoch += 1;
-        }
-    }
-
-    /// Nobody clean is left: once all who may have had everything are back, the one with the most records.
-    fn recovery_candidate(&self, image: &Image) -> Option<i32> {
-        if !image.isr.is_empty() || !image.elr.is_empty() {
-            return None;
-        }
-        let back = |id: &i32| image.brokers.get(id).is_some_and(Registration::is_active);
-        if !self.last_known.iter().all(back) {
-            return None;
-        }
-        self.last_known.iter().copied().max_by_key(|id| image.brokers[id].position)
-    }
+fn identity(id: i32, epoch: i64) -> BrokerIdentity {
+    BrokerIdentity { broker_id: BrokerId(id), broker_epoch: BrokerEpoch(epoch) }
 }

@@ -115,6 +115,7 @@ impl World {
         let end = node.log.end();
         node.log.flush_to(end);
         node.stop();
+        node.stopped_cleanly = Some(broker_epoch);
         self.at(5, Event::StreamEnded { id, broker_epoch });
         self.restart_later(id);
     }

@@ -19,6 +19,8 @@ pub struct Node {
     pub may_lack_records: bool,
     /// Reported unclean with the next registration.
     pub report_unclean: bool,
+    /// The clean-shutdown marker: broker epoch of the incarnation that left it.
+    pub stopped_cleanly: Option<i64>,
     /// High watermark as last checkpointed.
     pub checkpoint: i64,
     /// High watermark before the event under way.
@@ -76,9 +78,10 @@ impl Node {
             replica_lag_time_max_ms,
             may_lack_records: false,
             report_unclean: false,
+            stopped_cleanly: None,
             checkpoint: 0,
             high_watermark: 0,
-            incarnation: 0,
+            incarnation: 1,
             is_up: false,
             paused_until_ms: 0,
             stopping: false,

@@ -9,7 +9,7 @@ use rand::{Rng, SeedableRng};
 use tidelog_replication::{FetchResponse, FollowerFetch, IsrOutcome, IsrProposal};
 
 use crate::checker::Checker;
-use crate::controller::{Controller, Image};
+use crate::controller::{Controller, Image, Introduction};
 use crate::log::Record;
 use crate::node::Node;
 
@@ -69,11 +69,7 @@ pub enum Message {
         response: FetchResponse,
         records: Vec<Record>,
     },
-    Register {
-        incarnation: u64,
-        unclean: bool,
-        position: (i32, i64),
-    },
+    Register(Introduction),
     Registered {
         broker_epoch: i64,
         image: Rc<Image>,
@@ -204,7 +200,7 @@ impl World {
             rng: StdRng::seed_from_u64(seed),
             now_ms: 0,
             nodes,
-            controller: Controller::new(&ids, options.min_isr),
+            controller: Controller::new(&ids, options.min_isr, options.write_caching),
             checker: Checker::default(),
             producing: true,
             wipes: 0,
@@ -221,7 +217,7 @@ impl World {
             options,
         };
         for &id in &ids {
-            world.at(1, Event::Start { id, incarnation: 0 });
+            world.at(1, Event::Start { id, incarnation: 1 });
         }
         world.at(SESSION_CHECK_MS, Event::SessionCheck);
         world.at(1, Event::Clients);
@@ -337,13 +333,13 @@ impl World {
 
     fn controller_receives(&mut self, from: i32, message: Message) {
         let answer = match message {
-            Message::Register { incarnation, unclean, position } => {
+            Message::Register(introduction) => {
                 // The answer goes back on the connection the request came on, which died with its incarnation.
-                if self.node(from).incarnation != incarnation {
-                    self.register(from, incarnation, unclean, position);
+                if self.node(from).incarnation != introduction.incarnation {
+                    self.register(from, &introduction);
                     return;
                 }
-                let Some(broker_epoch) = self.register(from, incarnation, unclean, position) else { return };
+                let Some(broker_epoch) = self.register(from, &introduction) else { return };
                 Message::Registered { broker_epoch, image: Rc::clone(self.controller.image()) }
             }
             Message::Heartbeat { broker_epoch, image_version } => {
@@ -360,14 +356,15 @@ impl World {
     }
 
     /// A repeated request of an incarnation gets the same epoch; one of an earlier incarnation is late.
-    fn register(&mut self, id: i32, incarnation: u64, unclean: bool, position: (i32, i64)) -> Option<i64> {
+    fn register(&mut self, id: i32, introduction: &Introduction) -> Option<i64> {
+        let incarnation = introduction.incarnation;
         match self.registered.get(&id) {
             Some(&(registered, _)) if registered > incarnation => None,
             Some(&(registered, broker_epoch)) if registered == incarnation => Some(broker_epoch),
             _ => {
-                let broker_epoch = self.controller.register(id, unclean, position, self.now_ms);
+                let broker_epoch = self.controller.register(id, introduction, self.now_ms)?;
                 self.registered.insert(id, (incarnation, broker_epoch));
-                if unclean {
+                if introduction.unclean {
                     self.node(id).may_lack_records = false;
                 }
                 Some(broker_epoch)

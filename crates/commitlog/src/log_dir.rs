@@ -28,7 +28,7 @@ struct Shared {
     context: Arc<Context>,
     marks: Arc<Marks>,
     directory_id: Uuid,
-    /// Topic ids of the directories found at start.
+    /// Topic ids of the directories found at start or used since.
     found: Mutex<HashMap<String, Uuid>>,
     is_clean: bool,
     /// Logs opened once: a clean shutdown says nothing about what was done since.
@@ -169,11 +169,14 @@ impl LogDir {
         })
     }
 
-    /// Makes sure that a directory found at start is this log's.
+    /// Makes sure that a directory of this name is this log's.
     fn claim(&self, name: &str, dir: &Path, id: &LogId) -> Result<(), StorageError> {
         let found = lock(&self.shared.found).get(name).copied();
         match found {
-            None => Ok(()),
+            None => {
+                lock(&self.shared.found).insert(name.to_owned(), id.topic_id);
+                Ok(())
+            }
             Some(found) if found == id.topic_id => Ok(()),
             // Its topic id is unreadable. The first flush makes it durable, so without a mark nothing in there is.
             Some(Uuid::ZERO) => {

@@ -59,3 +59,25 @@ fn restarts_clean_or_not_change_nothing() {
     assert_eq!(contents(&mut log), written);
     assert!(log.append_as_leader(idempotent(7, 0, 300, 3), EPOCH, NOW_MS).unwrap().duplicate);
 }
+
+#[test]
+fn after_a_clean_restart_each_of_the_last_five_batches_is_still_known() {
+    let temp = tempfile::tempdir().unwrap();
+    let mut dir = Dir::real(temp.path());
+    let (mut log, _) = dir.log(&LogConfig::default());
+    for sequence in 0..8 {
+        append(&mut log, idempotent(7, 0, sequence * 2, 2));
+        append(&mut log, idempotent(8, 0, sequence * 2, 2));
+    }
+    dir.restart(log);
+    let (mut log, _) = dir.log(&LogConfig::default());
+    // Appended since, it is the last one now.
+    append(&mut log, idempotent(8, 0, 16, 1));
+    for sequence in 3..8 {
+        let again = log.append_as_leader(idempotent(7, 0, sequence * 2, 2), EPOCH, NOW_MS).unwrap();
+        assert_eq!((again.duplicate, again.base_offset), (true, Offset(i64::from(sequence) * 4)));
+    }
+    let again = log.append_as_leader(idempotent(8, 0, 14, 2), EPOCH, NOW_MS).unwrap();
+    assert!(again.duplicate);
+    log.append_as_leader(idempotent(7, 0, 4, 2), EPOCH, NOW_MS).expect_err("older than the last five");
+}

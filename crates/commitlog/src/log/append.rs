@@ -7,8 +7,8 @@ use tidelog_wire::record_batch::{BatchError, BatchHeader, HEADER_SIZE, Timestamp
 use tidelog_wire::types::{LeaderEpoch, Offset};
 
 use super::Log;
-use crate::error::{AppendError, InvalidBatch, StorageError};
-use crate::producers::Undo;
+use crate::error::{AppendError, InvalidBatch, ProducerError, StorageError};
+use crate::producers::{AppendedBatch, Undo};
 use crate::validate;
 
 /// What became of one appended batch.
@@ -134,7 +134,7 @@ impl Log {
         let mut header = validate::client_batch(batch, &self.config, now_ms)?;
         let stamps_time = self.config.timestamp_type == TimestampType::LogAppendTime;
         if header.has_producer_id()
-            && let Some(duplicate) = self.producers.check(&header)?
+            && let Some(duplicate) = self.check_producer(&header)?
         {
             return Ok(StageOutcome::Duplicate(Appended {
                 base_offset: duplicate.base_offset(),
@@ -161,6 +161,16 @@ impl Log {
         };
         let staged = Staged { header, stamp: header.to_bytes(), records, index, undo };
         Ok(StageOutcome::New(appended, Box::new(staged)))
+    }
+
+    /// Judges by the producer's state. A retry that a snapshot does not know may still be among the last five batches.
+    fn check_producer(&mut self, header: &BatchHeader) -> Result<Option<AppendedBatch>, AppendError> {
+        let checked = self.producers.check(header);
+        if matches!(checked, Err(ProducerError::OutOfOrderSequence { .. })) && self.producers_are_partial {
+            self.complete_producers()?;
+            return Ok(self.producers.check(header)?);
+        }
+        Ok(checked?)
     }
 
     /// Writes all, segment by segment. On an error says from which on nothing was written.

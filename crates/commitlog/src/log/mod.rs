@@ -59,6 +59,8 @@ pub struct Log {
     log_end: Offset,
     epochs: Epochs,
     producers: Producers,
+    /// The producers are from a snapshot, which knows their last batch only.
+    producers_are_partial: bool,
     flush: flush::FlushState,
     /// As in the marks file, or about to be. Only this log changes it.
     mark: Mark,

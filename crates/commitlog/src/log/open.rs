@@ -75,6 +75,7 @@ impl Opening {
             log_end: mark.log_start,
             epochs: Epochs::default(),
             producers: Producers::default(),
+            producers_are_partial: false,
             flush: FlushState { flushed_end: mark.log_start, ..FlushState::default() },
             mark,
             cursors: Arc::default(),
@@ -141,6 +142,7 @@ impl Log {
         self.flush.flushed_end = self.log_end;
         self.segments = found.segments.iter().map(|(base, len)| Segment::new(*base, *len)).collect();
         self.epochs = epochs;
+        self.producers_are_partial = !producers.is_empty();
         self.producers = producers;
         Ok(true)
     }

@@ -7,6 +7,7 @@ use super::Log;
 use crate::epochs::Epochs;
 use crate::error::StorageError;
 use crate::names;
+use crate::producers::Producers;
 use crate::segment::{Active, BatchScanner, IndexTail, ScanStep};
 
 impl Log {
@@ -38,7 +39,7 @@ impl Log {
         let segment = &self.segments[index];
         let path = segment.path(&self.dir, names::LOG);
         let file = segment.file(&self.context, &self.dir)?;
-        let mut scanner = BatchScanner::new(&*file, 0, segment.size_bytes);
+        let mut scanner = BatchScanner::of_headers(&*file, 0, segment.size_bytes);
         loop {
             match scanner.step_header().map_err(|error| StorageError::read("read", &path, &error))? {
                 ScanStep::Batch { header, .. } => visit(&header),
@@ -74,6 +75,18 @@ impl Log {
             }
         }
         self.producers = producers;
+        Ok(())
+    }
+
+    /// What a snapshot does not hold of the producers, from the last segment's batches.
+    pub(super) fn complete_producers(&mut self) -> Result<(), StorageError> {
+        self.producers_are_partial = false;
+        let Some(last) = self.segments.len().checked_sub(1) else {
+            return Ok(());
+        };
+        let mut recent = Producers::default();
+        self.for_each_header(last, |header| recent.update(header))?;
+        self.producers.complete_from(recent);
         Ok(())
     }
 }

@@ -138,6 +138,19 @@ impl Producers {
         });
     }
 
+    /// Takes over the batches before the last one from `recent`, which was built from the end of the same log: a
+    /// snapshot has only the last.
+    pub(crate) fn complete_from(&mut self, recent: Self) {
+        for (id, known) in recent.entries {
+            if let Some(producer) = self.entries.get_mut(&id)
+                && producer.epoch == known.epoch
+                && producer.batches.last() == known.batches.last()
+            {
+                producer.batches = known.batches;
+            }
+        }
+    }
+
     /// Whether any producer's state depends on records at or above `offset`.
     pub(crate) fn reaches(&self, offset: Offset) -> bool {
         self.entries.values().any(|producer| match producer.batches.last() {

@@ -129,12 +129,7 @@ pub(crate) fn request(shard: &Rc<Shard>, connection: &Rc<ConnectionInfo>, frame:
     };
     match SERVED.iter().find(|served| served.key == key) {
         Some(served) if served.versions.contains(&version) => {
-            let context = Context {
-                shard: Rc::clone(shard),
-                connection: Rc::clone(connection),
-                version,
-                client_id: frame.client_id.clone(),
-            };
+            let context = Context { shard: Rc::clone(shard), connection: Rc::clone(connection), version };
             (served.handle)(Call { context, frame, reply });
         }
         Some(_) if key == ApiKey::ApiVersions => {

@@ -48,13 +48,11 @@ fn answer_topic(context: &Context, topic: &ListOffsetsTopic) -> ListOffsetsTopic
             timestamp: found.timestamp_ms,
             offset: found.offset.get(),
             leader_epoch: if context.version >= 4 { found.leader_epoch.get() } else { LeaderEpoch::NONE.get() },
-            ..ListOffsetsPartitionResponse::default()
         }
     };
     ListOffsetsTopicResponse {
         name: Str::clone(&topic.name),
         partitions: topic.partitions.iter().map(answer).collect(),
-        ..ListOffsetsTopicResponse::default()
     }
 }
 

@@ -6,7 +6,7 @@
 use std::ops::RangeInclusive;
 use std::rc::Rc;
 
-use tidelog_wire::{Request, Str};
+use tidelog_wire::Request;
 
 use crate::net::ConnectionInfo;
 use crate::shard::Shard;
@@ -64,5 +64,4 @@ pub(crate) struct Context {
     pub shard: Rc<Shard>,
     pub connection: Rc<ConnectionInfo>,
     pub version: i16,
-    pub client_id: Option<Str>,
 }

@@ -24,11 +24,11 @@ pub(crate) struct ConnectionLimits {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Refused {
     #[error("max.connections is reached")]
-    TooMany,
+    InAll,
     #[error("max.connections.per.ip is reached")]
-    TooManyFromAddress,
+    PerAddress,
     #[error("max.connection.creation.rate is reached")]
-    TooFast,
+    Rate,
 }
 
 /// One counted connection.
@@ -56,14 +56,14 @@ impl ConnectionLimits {
 
     pub(crate) fn admit(self: &Rc<Self>, address: IpAddr, now: Instant) -> Result<Permit, Refused> {
         if self.open.get() >= self.connections_max {
-            return Err(Refused::TooMany);
+            return Err(Refused::InAll);
         }
         let from_address = self.per_ip.borrow().get(&address).copied().unwrap_or(0);
         if from_address >= self.per_ip_max {
-            return Err(Refused::TooManyFromAddress);
+            return Err(Refused::PerAddress);
         }
         if !self.take_token(now) {
-            return Err(Refused::TooFast);
+            return Err(Refused::Rate);
         }
         self.open.set(self.open.get() + 1);
         *self.per_ip.borrow_mut().entry(address).or_default() += 1;
@@ -120,9 +120,9 @@ mod tests {
         let now = Instant::now();
         let limits = limits(2, 1, 100, now);
         let first = limits.admit(address(1), now).ok();
-        assert_eq!(limits.admit(address(1), now).err(), Some(Refused::TooManyFromAddress));
+        assert_eq!(limits.admit(address(1), now).err(), Some(Refused::PerAddress));
         let second = limits.admit(address(2), now).ok();
-        assert_eq!(limits.admit(address(3), now).err(), Some(Refused::TooMany));
+        assert_eq!(limits.admit(address(3), now).err(), Some(Refused::InAll));
         drop(first);
         assert!(limits.admit(address(1), now).is_ok());
         drop(second);
@@ -134,7 +134,7 @@ mod tests {
         let start = Instant::now();
         let limits = limits(100, 100, 2, start);
         let _held: Vec<_> = (0..2).map(|_| limits.admit(address(1), start).ok()).collect();
-        assert_eq!(limits.admit(address(1), start).err(), Some(Refused::TooFast));
+        assert_eq!(limits.admit(address(1), start).err(), Some(Refused::Rate));
         assert!(limits.admit(address(1), start + Duration::from_millis(600)).is_ok());
     }
 }

@@ -72,10 +72,6 @@ impl PartitionHost {
         self.state.borrow().log.as_ref()?.epoch_for_offset(offset)
     }
 
-    pub(crate) fn latest_epoch(&self) -> LeaderEpoch {
-        self.state.borrow().log.as_ref().map_or(LeaderEpoch::NONE, |log| log.latest_epoch())
-    }
-
     pub(crate) fn offset_for_timestamp(
         &self,
         timestamp_ms: i64,

@@ -84,6 +84,8 @@ async fn entries_of_every_size_come_back_as_they_were() {
     append(&mut store, entries.clone()).await;
     assert_eq!(store.try_get_log_entries(..).await.unwrap(), entries);
     drop(store);
+    let unsynced = std::fs::read_dir(path.join("blobs")).map_or(0, Iterator::count);
+    assert_eq!(unsynced, 0, "sled put values into files that are never synced");
     let mut reopened = open(&path).unwrap();
     assert_eq!(reopened.try_get_log_entries(2..6).await.unwrap(), entries[2..6]);
     assert_eq!(reopened.get_log_state().await.unwrap().last_log_id, Some(log_id(1, 6)));

@@ -7,6 +7,7 @@ mod exit;
 mod logging;
 mod node;
 mod output;
+mod readiness;
 mod session;
 mod signals;
 

@@ -18,8 +18,9 @@ pub fn start(default: &str, names_threads: bool) {
     drop(started);
 }
 
-/// What a node says of itself by default: elections and membership, not every request.
-pub const NODE: &str = "info,openraft=error,sled=warn,h2=warn,tonic=warn,hyper=warn";
+/// What a node says of itself by default: elections and membership, not every request. An append stream that ends is part
+/// of every stop.
+pub const NODE: &str = "info,openraft=error,openraft::raft::stream_append=off,sled=warn,h2=warn,tonic=warn,hyper=warn";
 
 /// What a command says by default: nothing but its result.
 pub const COMMAND: &str = "error";

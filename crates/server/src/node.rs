@@ -10,6 +10,7 @@ use tidelog_wire::types::BrokerId;
 
 use crate::config::{Listener, NodeConfig};
 use crate::exit::{Exit, Failure};
+use crate::readiness::until_ready;
 
 /// Holds the metadata quorum's files inside the data directory. No partition is called so: theirs end in a number.
 const CONTROLLER_DIRECTORY: &str = "controller";
@@ -36,6 +37,13 @@ impl Node {
             false => None,
         };
         Ok(Self { controller, broker })
+    }
+
+    /// Completes once this incarnation of the broker is registered and serves; at once for a node without admin listener.
+    pub async fn ready(&self) {
+        if let Some(admin) = self.broker.as_ref().and_then(BrokerHandle::admin_address) {
+            until_ready(admin).await;
+        }
     }
 
     /// Completes when the node cannot go on, with the reason.

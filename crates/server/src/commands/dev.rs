@@ -37,7 +37,6 @@ const ADMIN_PORT_AFTER: u16 = 552;
 
 /// What a node's thread reports to the main one.
 enum Report {
-    Started,
     Ready,
     Failed(Failure),
     Stopped,
@@ -79,7 +78,6 @@ async fn supervise(
                 break;
             }
             report = reports.recv() => match report {
-                Some(Report::Started) => {}
                 Some(Report::Ready) => {
                     ready += 1;
                     if ready == args.brokers {
@@ -112,7 +110,6 @@ fn run_node(config: &NodeConfig, brokers: u16, mut stopping: watch::Receiver<boo
     };
     let outcome = runtime.block_on(async {
         let node = Node::start(config).await?;
-        let _ = reports.send(Report::Started).await;
         let ended = tokio::select! {
             never = announce_when_ready(&node, brokers, reports) => never,
             reason = node.failed() => Err(Failure::new(Exit::Failed, format!("node {} stopped: {reason}", config.node_id))),
@@ -125,8 +122,9 @@ fn run_node(config: &NodeConfig, brokers: u16, mut stopping: watch::Receiver<boo
     report(outcome.map_or_else(Report::Failed, |()| Report::Stopped));
 }
 
-/// Reports once the node sees every broker of the cluster active; then waits for ever.
+/// Reports once the node serves and sees every broker of the cluster active; then waits for ever.
 async fn announce_when_ready(node: &Node, brokers: u16, reports: &mpsc::Sender<Report>) -> Result<(), Failure> {
+    node.ready().await;
     let mut image = node.controller.image();
     let all_active = |image: &std::sync::Arc<tidelog_metadata::Image>| {
         (1..=i32::from(brokers)).all(|id| image.is_active(BrokerId(id)))

@@ -96,7 +96,7 @@ pub async fn run(session: Session, args: ProduceArgs) -> Result<Exit, Failure> {
     };
     let mut producer = Producer::new(session.client.clone(), &args.topic, options).await?;
     let partition_count = producer.partition_count().await?;
-    let mut router = Router { partition_count, next_keyless: 0 };
+    let mut router = Router { partition_count, next_keyless: rand::random_range(0..partition_count.max(1)) };
     let mut input = read_stdin();
     let mut lines = Vec::new();
     let mut sent = 0;

@@ -106,9 +106,7 @@ impl<'a> Conversation<'a> {
     pub(super) fn give_back(&mut self) -> bool {
         let delayed = std::mem::take(&mut self.delayed).into_values().flatten();
         for partition in self.members.drain().map(|(_, member)| member.partition).chain(delayed) {
-            if !partition.fetch_queued.replace(true) {
-                self.link.ready.borrow_mut().push(partition);
-            }
+            self.link.queue(partition);
         }
         !self.in_flight.is_empty()
     }
@@ -163,9 +161,7 @@ impl<'a> Conversation<'a> {
     fn end_delays(&mut self, until: Instant) {
         let later = self.delayed.split_off(&(until + Duration::from_nanos(1)));
         for partition in std::mem::replace(&mut self.delayed, later).into_values().flatten() {
-            if !partition.fetch_queued.replace(true) {
-                self.link.ready.borrow_mut().push(partition);
-            }
+            self.link.queue(partition);
         }
     }
 

@@ -42,17 +42,15 @@ pub(super) struct Link {
 impl Fetchers {
     /// The partition has something to ask of `leader`. Called while the partition is busy: it is only noted here.
     pub(crate) fn ready(&self, shard: &Rc<Shard>, leader: BrokerId, partition: &PartitionHandle) {
-        if partition.fetch_queued.replace(true) {
-            return;
-        }
         let link = self.link(shard, leader);
-        link.ready.borrow_mut().push(Rc::clone(partition));
+        link.queue(Rc::clone(partition));
         link.changed.notify();
     }
 
     /// The partition does not follow `leader` any more.
     pub(crate) fn forget(&self, leader: BrokerId, partition: &PartitionHandle) {
         if let Some(link) = self.links.borrow().get(&leader) {
+            link.unqueue(partition);
             link.forgotten.borrow_mut().push((partition.id.topic_id, partition.id.index));
             link.changed.notify();
         }
@@ -79,6 +77,24 @@ impl Fetchers {
             link
         });
         Rc::clone(link)
+    }
+}
+
+impl Link {
+    /// To be named in the next request, unless the partition has gone over to another leader: that one's link has it.
+    pub(super) fn queue(&self, partition: PartitionHandle) {
+        if partition.following.get() == self.leader && !partition.fetch_queued.replace(true) {
+            self.ready.borrow_mut().push(partition);
+        }
+    }
+
+    /// A dead leader's link may never send again, and who stays in its queue is in no other.
+    fn unqueue(&self, partition: &PartitionHandle) {
+        let mut ready = self.ready.borrow_mut();
+        if let Some(at) = ready.iter().position(|queued| Rc::ptr_eq(queued, partition)) {
+            ready.swap_remove(at);
+            partition.fetch_queued.set(false);
+        }
     }
 }
 

@@ -14,15 +14,13 @@ impl PartitionHost {
     /// The image says this of the partition.
     pub(crate) fn assigned(self: &Rc<Self>, shard: &Rc<Shard>, assignment: &Assignment<'_>) {
         let before = (self.is_leader(), self.leader_epoch());
-        self.event(shard, |protocol, _, out, now_ms| protocol.assignment_changed(assignment, now_ms, out));
-        let followed = match self.is_leader() {
-            true => BrokerId::NONE,
-            false => assignment.leader,
-        };
+        let followed = if assignment.leader == shard.node_id() { BrokerId::NONE } else { assignment.leader };
         let previous = self.following.replace(followed);
         if previous != followed {
+            // Before the event, which asks the new leader's link.
             shard.fetchers.forget(previous, self);
         }
+        self.event(shard, |protocol, _, out, now_ms| protocol.assignment_changed(assignment, now_ms, out));
         if before != (self.is_leader(), self.leader_epoch()) {
             self.stepped_aside.set(false);
             self.wake_consumers(shard);

@@ -92,20 +92,30 @@ async fn watch(shared: &Shared, leadership: Leadership) {
         tokio::time::sleep(RETRY).await;
         return;
     };
-    let broken = tokio::select! {
-        broken = until_broken(stream) => broken,
-        () = until_over(shared, &leadership) => false,
-    };
-    if !broken {
-        tokio::time::sleep(RETRY).await;
-        return;
-    }
-    if open(shared, &leadership).await.is_some() {
-        return;
-    }
-    tracing::info!(leader = leadership.leader.id, term = leadership.term, "the leader's process is gone");
+    // Whoever leads next without a resignation before it does so because this leader fell silent.
     shared.lost_leader.send_replace(Some(leadership.leader));
-    take_over(shared, &leadership).await;
+    let end = tokio::select! {
+        end = until_ended(stream) => end,
+        () = until_over(shared, &leadership) => return,
+    };
+    match end {
+        End::Resigned => {
+            shared.lost_leader.send_replace(None);
+            tokio::time::sleep(RETRY).await;
+        }
+        End::Broken => {
+            if open(shared, &leadership).await.is_none() {
+                tracing::info!(leader = leadership.leader.id, term = leadership.term, "the leader's process is gone");
+                take_over(shared, &leadership).await;
+            }
+        }
+    }
+}
+
+/// How a stream towards the leader came to its end.
+enum End {
+    Resigned,
+    Broken,
 }
 
 /// A stream on which the leader has confirmed that it leads.
@@ -122,13 +132,12 @@ async fn open(shared: &Shared, leadership: &Leadership) -> Option<Streaming<prot
     tokio::time::timeout(OPEN_WAIT_MAX, opening).await.ok()?
 }
 
-/// True if the stream broke, false if the leader ended it in good order.
-async fn until_broken(mut stream: Streaming<proto::WatchResponse>) -> bool {
+async fn until_ended(mut stream: Streaming<proto::WatchResponse>) -> End {
     loop {
         match stream.message().await {
             Ok(Some(answer)) if answer.leading => {}
-            Ok(Some(_)) => return false,
-            Ok(None) | Err(_) => return true,
+            Ok(Some(_)) => return End::Resigned,
+            Ok(None) | Err(_) => return End::Broken,
         }
     }
 }

@@ -96,7 +96,9 @@ impl Forwarder {
                 Ok(Attempt::Failed(reason)) => last = reason,
                 Err(_) => break,
             }
-            let _ = tokio::time::timeout(RETRY, metrics.changed()).await;
+            if let Ok(Err(_)) = tokio::time::timeout(RETRY, metrics.changed()).await {
+                return Err("this node's Raft has stopped".into());
+            }
         }
         Err(last)
     }

@@ -19,7 +19,7 @@ use tonic::transport::Server;
 use crate::forward::Forwarder;
 use crate::handle::{ControllerHandle, ControllerStatus, NodeFacts};
 use crate::identity::{ClusterId, Identity, IdentityError};
-use crate::net::{Accepted, CONNECTION_WINDOW_BYTES, Dialer, STREAM_WINDOW_BYTES, bind};
+use crate::net::{CONNECTION_WINDOW_BYTES, Dialer, STREAM_WINDOW_BYTES, accepted, bind};
 use crate::options::ControllerOptions;
 use crate::raft::{MESSAGE_BYTES_MAX, NetworkFactory, Raft, RaftNode, RaftService, raft_config};
 use crate::services::Services;
@@ -158,7 +158,7 @@ async fn serve(
         .add_service(RaftServer::new(raft).max_decoding_message_size(limit).max_encoding_message_size(limit))
         .add_service(FormationServer::new(services.clone()))
         .add_service(ControllerServer::new(services).max_decoding_message_size(limit).max_encoding_message_size(limit))
-        .serve_with_incoming_shutdown(Accepted(listener), async {
+        .serve_with_incoming_shutdown(accepted(listener), async {
             let _ = closed.await;
         })
         .await

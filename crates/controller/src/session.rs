@@ -136,7 +136,7 @@ impl Keeper {
         let mut close = None;
         let sessions = async {
             loop {
-                let Some(epoch) = self.register().await else { return };
+                let Some(epoch) = self.register(&mut commands, &mut close).await else { return };
                 self.state.send_modify(|state| state.broker_epoch = Some(epoch));
                 let identity = BrokerIdentity { broker_id: self.registration.broker_id, broker_epoch: epoch };
                 if let StreamEnd::Closed = self.keep(identity, &mut commands, &mut close).await {
@@ -150,15 +150,34 @@ impl Keeper {
         }
     }
 
-    /// Until the controller accepts. `None` if it never will, or the node stops.
-    async fn register(&self) -> Option<BrokerEpoch> {
+    /// Until the controller accepts. `None` if the session is closed before.
+    async fn register(
+        &self,
+        commands: &mut mpsc::Receiver<Command>,
+        close: &mut Option<oneshot::Sender<()>>,
+    ) -> Option<BrokerEpoch> {
+        let mut accepted = std::pin::pin!(self.until_accepted());
+        loop {
+            tokio::select! {
+                epoch = &mut accepted => return Some(epoch),
+                command = commands.recv() => match command {
+                    // Who is not registered leads nothing that could be moved away.
+                    Some(Command::ControlledShutdown) => self.state.send_modify(|state| state.may_shut_down = true),
+                    Some(Command::Close(done)) => {
+                        *close = Some(done);
+                        return None;
+                    }
+                    None => return None,
+                },
+            }
+        }
+    }
+
+    async fn until_accepted(&self) -> BrokerEpoch {
         let mut refused = None;
         loop {
-            if self.state.is_closed() {
-                return None;
-            }
             match self.controller.submit(Request::RegisterBroker(Box::new(self.registration.clone()))).await {
-                Ok(Response::RegisterBroker(Ok(epoch))) => return Some(epoch),
+                Ok(Response::RegisterBroker(Ok(epoch))) => return epoch,
                 Ok(Response::RegisterBroker(Err(error))) => {
                     if refused.as_ref() != Some(&error) {
                         tracing::warn!(broker = self.registration.broker_id.get(), %error, "registration refused; trying on");
@@ -191,7 +210,9 @@ impl Keeper {
             match end {
                 StreamEnd::Broken(Some(peer)) => hint = Some(peer),
                 StreamEnd::Broken(None) => {
-                    let _ = tokio::time::timeout(RETRY, metrics.changed()).await;
+                    if let Ok(Err(_)) = tokio::time::timeout(RETRY, metrics.changed()).await {
+                        return StreamEnd::Closed;
+                    }
                 }
                 over => return over,
             }

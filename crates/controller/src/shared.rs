@@ -39,7 +39,8 @@ pub(crate) struct Inner {
     pub(crate) image: watch::Receiver<Arc<Image>>,
     /// Set while this node is the active controller and has proved it to a quorum.
     pub(crate) active: watch::Sender<Option<ActiveQueue>>,
-    /// The last leader whose process was found dead; its broker deserves no benefit of the doubt.
+    /// The last leader that did not resign: the next one leads because it died or fell silent, and gives its
+    /// broker no benefit of the doubt.
     pub(crate) lost_leader: watch::Sender<Option<NodeId>>,
 }
 

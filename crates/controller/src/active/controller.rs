@@ -108,11 +108,12 @@ impl ActiveController {
         }
     }
 
-    /// Founds the cluster in the image, or brings its list of nodes up to date.
+    /// Founds the cluster in the image, or brings its list of configured nodes up to date.
     fn bootstrap(&mut self) {
         let cluster_id = self.shared.cluster_id.get().or(self.shared.founding_cluster_id).unwrap_or_else(random_uuid);
         let membership = self.shared.metrics().membership_config;
-        let nodes = membership.nodes().map(|(id, node)| Node {
+        let voters = membership.voter_ids().filter_map(|id| Some((id, membership.get_node(&id)?)));
+        let nodes = voters.map(|(id, node)| Node {
             id: BrokerId(id.id),
             is_broker: node.broker,
             is_controller: node.controller,

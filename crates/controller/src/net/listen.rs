@@ -3,8 +3,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use futures::Stream;
 use socket2::{Domain, Protocol, Socket, Type};
@@ -13,6 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 use crate::options::Listener;
 
 const BACKLOG: i32 = 128;
+const RETRY: Duration = Duration::from_millis(100);
 
 /// Must be called on the runtime that will accept.
 pub(crate) fn bind(listener: Listener) -> io::Result<TcpListener> {
@@ -31,17 +31,18 @@ pub(crate) fn bind(listener: Listener) -> io::Result<TcpListener> {
     TcpListener::from_std(listener)
 }
 
-/// Accepted sockets with nodelay set. A socket that cannot be accepted (too many open files) is skipped.
-pub(crate) struct Accepted(pub(crate) TcpListener);
-
-impl Stream for Accepted {
-    type Item = io::Result<TcpStream>;
-
-    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let accepted = ready!(self.0.poll_accept(context));
-        Poll::Ready(Some(accepted.and_then(|(stream, _)| {
-            stream.set_nodelay(true)?;
-            Ok(stream)
-        })))
-    }
+/// Accepted sockets with nodelay set. When none can be accepted (too many open files) it waits and tries
+/// again: the listener must outlive that.
+pub(crate) fn accepted(listener: TcpListener) -> impl Stream<Item = io::Result<TcpStream>> {
+    futures::stream::unfold(listener, |listener| async {
+        loop {
+            match listener.accept().await.and_then(|(stream, _)| stream.set_nodelay(true).map(|()| stream)) {
+                Ok(stream) => return Some((Ok(stream), listener)),
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept a node's connection");
+                    tokio::time::sleep(RETRY).await;
+                }
+            }
+        }
+    })
 }

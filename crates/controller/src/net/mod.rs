@@ -5,4 +5,4 @@ mod listen;
 mod resolve;
 
 pub(crate) use dial::{CONNECTION_WINDOW_BYTES, Dialer, Peer, STREAM_WINDOW_BYTES};
-pub(crate) use listen::{Accepted, bind};
+pub(crate) use listen::{accepted, bind};

@@ -98,6 +98,17 @@ async fn a_stuck_broker_is_fenced_although_it_beats_and_unfenced_when_it_moves_a
 }
 
 #[tokio::test]
+async fn a_session_that_was_never_accepted_closes_at_once() {
+    let mut cluster = Cluster::new(3);
+    let alone = cluster.start(1);
+    let session = alone.handle.open_session(registration(&alone), healthy());
+    session.request_controlled_shutdown().await;
+    let mut state = session.state();
+    tokio::time::timeout(super::nodes::DEADLINE, state.wait_for(|state| state.may_shut_down)).await.unwrap().unwrap();
+    tokio::time::timeout(super::nodes::DEADLINE, session.close()).await.unwrap();
+}
+
+#[tokio::test]
 async fn contact_with_the_controller_is_kept_up_to_date() {
     let mut cluster = Cluster::new(1);
     let nodes = cluster.start_all();

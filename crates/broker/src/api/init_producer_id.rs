@@ -19,6 +19,7 @@ impl Api for InitProducerId {
     async fn answer(context: Context, request: InitProducerIdRequest) -> InitProducerIdResponse {
         let shard = &context.shard;
         let allocated = match request.transactional_id {
+            Some(id) if id.is_empty() => Err(ErrorCode::INVALID_REQUEST),
             Some(_) => Err(ErrorCode::UNSUPPORTED_VERSION),
             None => shard.producer_ids.next(shard).await,
         };

@@ -21,6 +21,8 @@ impl PartitionHost {
             shard.fetchers.forget(previous, self);
         }
         self.event(shard, |protocol, _, out, now_ms| protocol.assignment_changed(assignment, now_ms, out));
+        // A log that was recovered ends beyond what its durable mark vouches for, and waits for no append.
+        self.want_flush(shard, &self.state.borrow());
         if before != (self.is_leader(), self.leader_epoch()) {
             self.stepped_aside.set(false);
             self.wake_consumers(shard);

@@ -1,0 +1,73 @@
+//! Produce: acknowledgements, duplicates, refusals.
+
+use bytes::{Bytes, BytesMut};
+use tidelog_wire::ErrorCode;
+use tidelog_wire::compression::Compression;
+use tidelog_wire::messages::{InitProducerIdRequest, ProduceRequest};
+use tidelog_wire::record::BatchBuilder;
+use tidelog_wire::types::{ProducerEpoch, ProducerId};
+
+use crate::harness::{Cluster, batch, fetch, now_ms, produce, produce_request};
+
+#[tokio::test]
+async fn every_kind_of_acknowledgement_stores_the_records_in_order() {
+    let cluster = Cluster::start(1).await;
+    let leader = cluster.create_topic("acks", 1, &[]).await;
+    let connection = cluster.connect(leader.node).await;
+    assert_eq!(produce(&connection, leader.topic_id, batch("a"), -1).await.base_offset, 0);
+    connection.send_unanswered(&produce_request(leader.topic_id, batch("b"), 0)).expect("is sent");
+    assert_eq!(produce(&connection, leader.topic_id, batch("c"), 1).await.base_offset, 2);
+    // Only this answer says that all before it may be read.
+    assert_eq!(produce(&connection, leader.topic_id, batch("d"), -1).await.base_offset, 3);
+    let read = fetch(&connection, leader.topic_id, 0, 0).await;
+    assert_eq!(read.records.expect("records").len(), 4 * batch("a").len());
+}
+
+#[tokio::test]
+async fn a_retried_batch_is_answered_with_its_first_offset() {
+    let cluster = Cluster::start(1).await;
+    let leader = cluster.create_topic("idempotent", 1, &[]).await;
+    let connection = cluster.connect(leader.node).await;
+    let request = InitProducerIdRequest { transactional_id: None, ..InitProducerIdRequest::default() };
+    let producer = connection.send(&request).await.expect("an answer");
+    assert_eq!((producer.error_code, producer.producer_epoch), (ErrorCode::NONE, 0));
+    let numbered = |sequence| {
+        let mut batch =
+            BatchBuilder::new(Compression::None).producer(ProducerId(producer.producer_id), ProducerEpoch(0), sequence);
+        batch.append(now_ms(), None, Some(b"x"), &[]);
+        batch.build().expect("a small batch")
+    };
+    for (sequence, offset) in [(0, 0), (1, 1), (0, 0), (1, 1), (2, 2)] {
+        let answer = produce(&connection, leader.topic_id, numbered(sequence), -1).await;
+        assert_eq!((answer.error_code, answer.base_offset), (ErrorCode::NONE, offset));
+    }
+    let gap = produce(&connection, leader.topic_id, numbered(9), -1).await;
+    assert_eq!(gap.error_code, ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER);
+}
+
+#[tokio::test]
+async fn what_breaks_a_rule_is_refused_with_its_code() {
+    let cluster = Cluster::start(1).await;
+    let leader = cluster.create_topic("rules", 1, &[("max.message.bytes", "200")]).await;
+    let connection = cluster.connect(leader.node).await;
+    let mut flipped = BytesMut::from(&batch("flipped")[..]);
+    let last = flipped.len() - 1;
+    flipped[last] ^= 1;
+    let long = batch(&"x".repeat(300));
+    let table = [
+        (flipped.freeze(), ErrorCode::CORRUPT_MESSAGE),
+        (long, ErrorCode::MESSAGE_TOO_LARGE),
+        (Bytes::new(), ErrorCode::INVALID_RECORD),
+    ];
+    for (records, code) in table {
+        assert_eq!(produce(&connection, leader.topic_id, records, -1).await.error_code, code);
+    }
+    let unknown = produce(&connection, tidelog_wire::Uuid([9; 16]), batch("a"), -1).await;
+    assert_eq!(unknown.error_code, ErrorCode::UNKNOWN_TOPIC_ID);
+    let acks = produce(&connection, leader.topic_id, batch("a"), 7).await;
+    assert_eq!(acks.error_code, ErrorCode::INVALID_REQUIRED_ACKS);
+    let request =
+        ProduceRequest { transactional_id: Some("t".into()), ..produce_request(leader.topic_id, batch("a"), -1) };
+    let refused = connection.send(&request).await.expect("an answer");
+    assert_eq!(refused.responses[0].partition_responses[0].error_code, ErrorCode::UNSUPPORTED_VERSION);
+}

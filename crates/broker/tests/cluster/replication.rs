@@ -1,0 +1,66 @@
+//! Three brokers: acknowledgements that mean something, leaders that go and come back.
+
+use std::time::Duration;
+
+use tidelog_wire::ErrorCode;
+use tokio::time::{Instant, sleep};
+
+use crate::harness::{Cluster, DEADLINE, batch, fetch, produce};
+
+/// Produces until a leader takes it, as a client does.
+async fn produce_somewhere(cluster: &Cluster, topic: &str, value: &str) -> i64 {
+    let deadline = Instant::now() + DEADLINE;
+    loop {
+        let leader = cluster.leader_where(topic, |_| true).await;
+        let connection = cluster.connect(leader.node).await;
+        let answer = produce(&connection, leader.topic_id, batch(value), -1).await;
+        if answer.error_code == ErrorCode::NONE {
+            return answer.base_offset;
+        }
+        assert!(answer.error_code.is_retriable(), "{}", answer.error_code.name());
+        assert!(Instant::now() < deadline, "nobody takes the record");
+        sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test]
+async fn acknowledged_records_survive_a_restart_of_every_broker_in_turn() {
+    let mut cluster = Cluster::start(3).await;
+    let created = cluster.create_topic("rolling", 3, &[]).await;
+    for round in 0..3 {
+        assert_eq!(produce_somewhere(&cluster, "rolling", "x").await, round);
+        cluster.restart_node(round as i32 + 1).await;
+        cluster.leader_where("rolling", |leader| leader.isr == 3).await;
+    }
+    let leader = cluster.leader_where("rolling", |_| true).await;
+    let read = fetch(&cluster.connect(leader.node).await, created.topic_id, 0, 1000).await;
+    assert_eq!(read.high_watermark, 3);
+    assert_eq!(read.records.map(|records| records.len()), Some(3 * batch("x").len()));
+}
+
+#[tokio::test]
+async fn a_stopped_leader_is_replaced_and_those_who_ask_elsewhere_are_told() {
+    let mut cluster = Cluster::start(3).await;
+    let leader = cluster.create_topic("moved", 3, &[]).await;
+    produce_somewhere(&cluster, "moved", "a").await;
+    cluster.stop_node(leader.node).await;
+    let next = cluster.leader_where("moved", |now| now.node != leader.node).await;
+    assert_eq!(produce_somewhere(&cluster, "moved", "b").await, 1);
+    let other = *cluster.nodes.keys().find(|node| **node != next.node).expect("two nodes are left");
+    let refused = produce(&cluster.connect(other).await, leader.topic_id, batch("c"), -1).await;
+    assert_eq!(refused.error_code, ErrorCode::NOT_LEADER_OR_FOLLOWER);
+    assert_eq!(refused.current_leader.leader_id, next.node);
+}
+
+#[tokio::test]
+async fn without_enough_replicas_acks_all_is_refused_and_acks_1_is_not() {
+    let mut cluster = Cluster::start(3).await;
+    let leader = cluster.create_topic("strict", 3, &[("min.insync.replicas", "3")]).await;
+    let other = *cluster.nodes.keys().find(|node| **node != leader.node).expect("three nodes");
+    cluster.stop_node(other).await;
+    cluster.leader_where("strict", |leader| leader.isr == 2).await;
+    let connection = cluster.connect(cluster.leader_where("strict", |_| true).await.node).await;
+    let all = produce(&connection, leader.topic_id, batch("a"), -1).await;
+    assert_eq!(all.error_code, ErrorCode::NOT_ENOUGH_REPLICAS);
+    assert_eq!(produce(&connection, leader.topic_id, batch("a"), 1).await.error_code, ErrorCode::NONE);
+}

@@ -134,7 +134,7 @@ fn truncation_offset(leader: EpochEnd, history: &impl EpochHistory, local: &Loca
     to.min(local.log.end)
 }
 
-/// Dropping the log is right only if it ends below the leader's start, or holds nothing.
+/// Dropping the log is right only if it ends where the leader's starts, or below, or holds nothing.
 fn may_restart(leader_start: Offset, position: &FetchPosition, local: &Local) -> bool {
-    local.log.end < leader_start || (local.log.start == local.log.end && position.fetch_offset != leader_start)
+    local.log.end <= leader_start || (local.log.start == local.log.end && position.fetch_offset != leader_start)
 }

@@ -245,11 +245,16 @@ impl Leader {
             return Err(out_of_range);
         }
         if fetch.last_fetched_epoch != LeaderEpoch::NONE {
-            // Whatever is older than all we know of ends where our log starts.
             let oldest = EpochEnd { leader_epoch: fetch.last_fetched_epoch, end_offset: local.log.start };
-            let end = history.end_offset_for_epoch(fetch.last_fetched_epoch).unwrap_or(oldest);
-            if end.leader_epoch < fetch.last_fetched_epoch || end.end_offset < fetch.fetch_offset {
-                return Err(FetchAnswer::Diverging(end));
+            match history.end_offset_for_epoch(fetch.last_fetched_epoch) {
+                Some(end) if end.leader_epoch < fetch.last_fetched_epoch || end.end_offset < fetch.fetch_offset => {
+                    return Err(FetchAnswer::Diverging(end));
+                }
+                Some(_) => {}
+                // All it has is older than all we have: cut down to our log start, and then dropped, for what it has
+                // below may diverge too.
+                None if fetch.fetch_offset > local.log.start => return Err(FetchAnswer::Diverging(oldest)),
+                None => return Err(out_of_range),
             }
         }
         if fetch.fetch_offset > local.log.end { Err(out_of_range) } else { Ok(()) }

@@ -164,11 +164,26 @@ fn a_follower_below_the_leaders_log_start_begins_anew() {
 }
 
 #[test]
+fn a_follower_with_nothing_but_older_epochs_begins_anew_at_the_leaders_log_start() {
+    let mut one = Replica::with_log(1, &[1, 1, 1, 2, 2, 2]);
+    let mut two = Replica::with_log(2, &[1, 1, 1, 1, 1]);
+    let mut alone = image(1, 3, &[1]);
+    alone.min_isr = 1;
+    one.apply(&alone);
+    two.apply(&alone);
+    one.delete_records(4);
+    assert_eq!(one.log.history, [(2, 4), (3, 6)]);
+    two.catch_up(&mut one);
+    assert!(two.effects.contains(&Effect::RestartAt(Offset(4))), "what it has at 3 is not what was there");
+    assert_eq!(two.log.records, one.log.records);
+}
+
+#[test]
 fn a_follower_with_records_never_drops_them_for_a_confused_answer() {
     let mut two = Replica::with_log(2, &[1; 5]);
     two.apply(&image(1, 2, &[1, 2]));
     let (position, _) = two.question();
-    for log_start in [None, Some(Offset(0)), Some(Offset(5))] {
+    for log_start in [None, Some(Offset(0)), Some(Offset(4))] {
         let answer = FetchResponse::OffsetOutOfRange { log_start };
         assert_eq!(two.take(&position, &answer, &[]), FetchVerdict::BackOff);
     }

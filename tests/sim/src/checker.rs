@@ -22,9 +22,6 @@ pub struct Checker {
     seen: Seen,
     /// A DeleteRecords was confirmed up to here.
     deleted_to: i64,
-    /// Below the log start of a leader, others may keep anything until they drop it too, and that is before they get
-    /// into the ISR.
-    greatest_log_start: i64,
     /// A leader was elected among replicas that had lost records: from now on records may be missing.
     pub lossy: bool,
 }
@@ -54,10 +51,7 @@ impl Checker {
             return;
         }
         let leads = node.partition.as_ref().is_some_and(|partition| partition.is_leader());
-        if leads {
-            self.greatest_log_start = self.greatest_log_start.max(node.log.start());
-        }
-        for offset in from.max(node.log.start()).max(self.greatest_log_start)..to {
+        for offset in from.max(node.log.start())..to {
             let record = node.log.get(offset).expect("P12: a high watermark is within the log");
             match self.committed.get(offset as usize) {
                 Some(&committed) => {

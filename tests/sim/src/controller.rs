@@ -234,8 +234,8 @@ impl Controller {
     }
 
     /// Whether the broker may stop now.
-    pub fn shut_down(&mut self, id: i32, epoch: i64) -> bool {
-        match self.ask(Request::ControlledShutdown { broker: identity(id, epoch), force: false }) {
+    pub fn shut_down(&mut self, id: i32, epoch: i64, force: bool) -> bool {
+        match self.ask(Request::ControlledShutdown { broker: identity(id, epoch), force }) {
             Response::ControlledShutdown(Ok(progress)) => progress.ready,
             _ => true,
         }

@@ -4,6 +4,9 @@ use rand::Rng;
 
 use crate::world::{CONTROLLER, Event, NodeEvent, World};
 
+/// A broker does not wait longer for its leaderships and ISRs to do without it.
+const SHUTDOWN_WAIT_MS: i64 = 8000;
+
 impl World {
     pub(crate) fn fault(&mut self) {
         let Some(every_ms) = self.options.fault_every_ms else { return };
@@ -95,9 +98,10 @@ impl World {
     }
 
     fn begin_shutdown(&mut self, id: i32) {
+        let now_ms = self.now_ms;
         let node = self.node(id);
-        if node.partition.is_some() && !node.stopping {
-            node.stopping = true;
+        if node.partition.is_some() && node.stopping_since_ms.is_none() {
+            node.stopping_since_ms = Some(now_ms);
             self.node_at(id, 1, NodeEvent::StopCleanly);
         }
     }
@@ -106,8 +110,11 @@ impl World {
     pub(crate) fn stop_cleanly(&mut self, id: i32) {
         let broker_epoch = self.node(id).broker_epoch;
         let reachable = !self.cut.contains(&(id, CONTROLLER));
+        let since_ms = self.node(id).stopping_since_ms.unwrap_or(self.now_ms);
+        let force = self.now_ms - since_ms >= SHUTDOWN_WAIT_MS;
         let leads = self.node(id).partition.as_ref().is_some_and(|partition| partition.is_leader());
-        if !reachable || !self.controller.shut_down(id, broker_epoch) || leads {
+        let may_stop = reachable && self.controller.shut_down(id, broker_epoch, force);
+        if !force && (!may_stop || leads) {
             self.node_at(id, 100, NodeEvent::StopCleanly);
             return;
         }

@@ -29,7 +29,8 @@ pub struct Node {
     pub incarnation: u64,
     pub is_up: bool,
     pub paused_until_ms: i64,
-    pub stopping: bool,
+    /// It wants to stop cleanly, since then.
+    pub stopping_since_ms: Option<i64>,
     pub broker_epoch: i64,
     /// `None` while it is down or not registered.
     pub partition: Option<Partition>,
@@ -84,7 +85,7 @@ impl Node {
             incarnation: 1,
             is_up: false,
             paused_until_ms: 0,
-            stopping: false,
+            stopping_since_ms: None,
             broker_epoch: -1,
             partition: None,
             image: None,

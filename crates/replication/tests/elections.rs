@@ -40,6 +40,14 @@ fn h2_logs_of_two_fast_elections_converge() {
     two.catch_up(&mut one);
     assert_eq!(two.log.records, one.log.records);
     assert_eq!(two.log.history, [(1, 0), (2, 2), (4, 3)]);
+
+    // The epoch of the leader's answer (2) ends beyond our log, and we never heard of it.
+    let mut one = Replica::with_log(1, &[1, 1, 2, 2, 2, 2, 4]);
+    let mut two = Replica::with_log(2, &[1, 1, 3, 3]);
+    one.apply(&image(1, 5, &[1, 2]));
+    two.apply(&image(1, 5, &[1, 2]));
+    two.catch_up(&mut one);
+    assert_eq!(two.log.records, one.log.records);
 }
 
 #[test]
@@ -75,6 +83,20 @@ fn h3_a_zombies_truncation_is_ignored() {
     // And a zombie is refused when it is asked for the new epoch.
     let (_, fetch) = two.question();
     assert_eq!(zombie.respond(&fetch).0, FetchResponse::Refused);
+}
+
+/// The same, when the zombie is an earlier incarnation of the leader we follow again.
+#[test]
+fn h3_an_answer_is_good_for_its_leader_epoch_only() {
+    let mut one = Replica::with_log(1, &[1, 1]);
+    let mut two = Replica::with_log(2, &[1, 1, 1]);
+    one.apply(&image(1, 2, &[1, 2]));
+    two.apply(&image(1, 2, &[1, 2]));
+    let (position, fetch) = two.question();
+    let (divergence, _) = one.respond(&fetch);
+    two.apply(&image(1, 3, &[1, 2]));
+    assert_eq!(two.take(&position, &divergence, &[]), FetchVerdict::Stale);
+    assert_eq!(two.log.end(), 3);
 }
 
 /// H10: an answer to an earlier question, from the same leader in the same epoch.

@@ -3,7 +3,7 @@
 mod support;
 
 use support::{Heard, Replica, image, settings, trio};
-use tidelog_replication::{AckError, Acks, Durability, Effect, FetchError, ProduceError};
+use tidelog_replication::{AckError, Acks, Durability, Effect, FetchError, FetchResponse, ProduceError};
 use tidelog_wire::types::{LeaderEpoch, Offset};
 
 #[test]
@@ -153,6 +153,35 @@ fn the_low_watermark_waits_for_every_in_sync_replica() {
     assert_eq!(one.partition.low_watermark(), Some(Offset(6)));
     assert!(one.effects.contains(&Effect::LowWatermark(Offset(6))));
     assert_eq!((two.log.start, three.log.start), (6, 6));
+}
+
+#[test]
+fn a_deletion_is_not_confirmed_below_min_isr() {
+    let (mut one, mut two, mut three) = trio();
+    one.produce(9);
+    one.flush();
+    two.catch_up(&mut one);
+    three.catch_up(&mut one);
+    let mut alone = image(1, 1, &[1]);
+    alone.partition_epoch = 11;
+    one.apply(&alone);
+    one.effects.clear();
+    one.delete_records(6);
+    assert!(!one.effects.contains(&Effect::LowWatermark(Offset(6))), "who is elected next may still have them");
+}
+
+#[test]
+fn a_followers_high_watermark_ends_with_its_log() {
+    let (mut one, mut two, mut three) = trio();
+    one.produce(9);
+    one.flush();
+    three.catch_up(&mut one);
+    let (position, fetch) = two.question();
+    let (response, records) = one.respond(&fetch);
+    let FetchResponse::Ok { log_start, has_records, .. } = response else { panic!("{response:?}") };
+    let ahead = FetchResponse::Ok { high_watermark: Offset(9), log_start, has_records };
+    two.take(&position, &ahead, &records[..4]);
+    assert_eq!(two.high_watermark(), 4);
 }
 
 #[test]

@@ -138,7 +138,7 @@ fn a_full_disk_loses_nothing_and_heals_when_space_comes_back() {
         cluster.create_topic(TOPIC, 1)?;
         let writer = Writer::confluent(cluster, TOPIC, load, &[])?;
         writer.wait_acked(SOME)?;
-        let ballast = disk.fill(24 << 20)?;
+        let ballast = disk.fill(96 << 20)?;
         writer.wait_silent(Duration::from_secs(3))?;
         cluster.check_running()?;
         let acked = writer.acked();

@@ -15,6 +15,7 @@ pub trait EpochHistory {
     fn latest_epoch(&self) -> LeaderEpoch;
 
     /// The greatest known epoch that is `<= epoch`, and where it ends: the start of the next epoch, or the log end for
-    /// the newest (KIP-101, KIP-279). `None` if all known epochs are newer, or there are none.
+    /// the newest (KIP-101, KIP-279). If all known epochs are newer: `None`, or as in
+    /// Kafka `epoch` itself with the start of the oldest. `None` too if there are none.
     fn end_offset_for_epoch(&self, epoch: LeaderEpoch) -> Option<EpochEnd>;
 }

@@ -55,11 +55,7 @@ pub(crate) struct Request {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RequestState {
     Sent,
-    RetryAt {
-        ms: i64,
-    },
-    /// The controller is ahead of us: only the image resolves this.
-    AwaitingImage,
+    RetryAt { ms: i64 },
 }
 
 impl Isr {

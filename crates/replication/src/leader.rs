@@ -245,15 +245,22 @@ impl Leader {
             return Err(out_of_range);
         }
         if fetch.last_fetched_epoch != LeaderEpoch::NONE {
-            let oldest = EpochEnd { leader_epoch: fetch.last_fetched_epoch, end_offset: local.log.start };
-            match history.end_offset_for_epoch(fetch.last_fetched_epoch) {
-                Some(end) if end.leader_epoch < fetch.last_fetched_epoch || end.end_offset < fetch.fetch_offset => {
+            let last = fetch.last_fetched_epoch;
+            let end = history.end_offset_for_epoch(last).filter(|end| {
+                // An end at our log start is a guess: the epoch is older than all we have.
+                end.end_offset > local.log.start || last == history.latest_epoch()
+            });
+            match end {
+                Some(end) if end.leader_epoch < last || end.end_offset < fetch.fetch_offset => {
                     return Err(FetchAnswer::Diverging(end));
                 }
                 Some(_) => {}
                 // All it has is older than all we have: cut down to our log start, and then dropped, for what it has
                 // below may diverge too.
-                None if fetch.fetch_offset > local.log.start => return Err(FetchAnswer::Diverging(oldest)),
+                None if fetch.fetch_offset > local.log.start => {
+                    let oldest = EpochEnd { leader_epoch: last, end_offset: local.log.start };
+                    return Err(FetchAnswer::Diverging(oldest));
+                }
                 None => return Err(out_of_range),
             }
         }

@@ -236,7 +236,7 @@ fn an_outdated_proposal_waits_for_the_image() {
     three.catch_up(&mut one);
     let proposal = one.proposal();
     one.resolve(&proposal, IsrOutcome::Outdated);
-    assert_eq!(one.partition.next_deadline_ms(), None);
+    assert_eq!(one.partition.next_deadline_ms(), Some(1000), "asked again if the image says nothing");
     one.produce(1);
     one.flush();
     two.catch_up(&mut one);

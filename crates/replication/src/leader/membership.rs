@@ -10,6 +10,8 @@ use tidelog_wire::types::{BrokerEpoch, BrokerId, Offset};
 
 /// Pause after the controller refused a proposal or did not answer.
 const PROPOSAL_BACKOFF_MS: i64 = 100;
+/// The image should have told us sooner what the controller knows and we do not.
+const OUTDATED_BACKOFF_MS: i64 = 1000;
 
 impl Leader {
     /// The image changed, the leader epoch did not: another partition epoch, brokers fenced or registered, or
@@ -62,6 +64,7 @@ impl Leader {
         now_ms: i64,
         out: &mut Vec<Effect>,
     ) {
+        let outdated = RequestState::RetryAt { ms: now_ms + OUTDATED_BACKOFF_MS };
         let retry_at = RequestState::RetryAt { ms: now_ms + PROPOSAL_BACKOFF_MS };
         let confirmation = self.with_broker_epochs(self.isr.committed(), local);
         let Some(request) = self.isr.request_mut().filter(|request| request.proposal == *proposal) else {
@@ -74,10 +77,10 @@ impl Leader {
                     self.partition_epoch = partition_epoch;
                     self.accept_isr(isr);
                 } else {
-                    request.state = RequestState::AwaitingImage;
+                    request.state = outdated;
                 }
             }
-            IsrOutcome::Outdated => request.state = RequestState::AwaitingImage,
+            IsrOutcome::Outdated => request.state = outdated,
             IsrOutcome::Unknown => {
                 request.maybe_under_way = true;
                 request.state = retry_at;
@@ -185,7 +188,7 @@ impl Leader {
         let Isr::Committed { isr } = &self.isr else {
             return match self.isr.request().map(|request| request.state) {
                 Some(RequestState::RetryAt { ms }) => Some(ms),
-                Some(RequestState::Sent | RequestState::AwaitingImage) | None => None,
+                Some(RequestState::Sent) | None => None,
             };
         };
         let due_ms = |other: &Progress| {

@@ -85,7 +85,10 @@ impl EpochHistory for Log {
     }
 
     fn end_offset_for_epoch(&self, epoch: LeaderEpoch) -> Option<EpochEnd> {
-        let at = self.history.iter().rposition(|&(known, _)| known <= epoch.get())?;
+        let Some(at) = self.history.iter().rposition(|&(known, _)| known <= epoch.get()) else {
+            let (_, oldest) = *self.history.first()?;
+            return Some(EpochEnd { leader_epoch: epoch, end_offset: Offset(oldest) });
+        };
         let end = self.history.get(at + 1).map_or(self.end(), |&(_, start)| start);
         Some(EpochEnd { leader_epoch: LeaderEpoch(self.history[at].0), end_offset: Offset(end) })
     }

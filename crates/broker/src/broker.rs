@@ -91,6 +91,11 @@ impl BrokerHandle {
         self.admin_address
     }
 
+    /// Whether the broker has ended by itself because it cannot go on; the log says why.
+    pub fn has_ended(&self) -> bool {
+        self.thread.as_ref().is_none_or(std::thread::JoinHandle::is_finished)
+    }
+
     /// Stops in good order: hands leaderships over (at most 8 s), closes logs clean. Shut the controller down after.
     pub async fn shutdown(mut self) {
         if let Some(stop) = self.stop.take() {

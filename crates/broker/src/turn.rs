@@ -6,12 +6,18 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use crate::fetch::FetchSession;
 use crate::metadata_applier;
 use crate::net::LocalNotify;
 use crate::partition::PartitionHandle;
 use crate::shard::Shard;
+
+/// How long appends may keep the shard.
+const TURN_MAX: Duration = Duration::from_millis(20);
 
 /// What waits for the next turn.
 #[derive(Default)]
@@ -65,7 +71,30 @@ impl Turn {
                 () = inbox.arrived() => {}
             }
             take_turn(&shard);
+            if shard.turn.due.is_set() {
+                // What is left must not keep the connections waiting.
+                tokio::task::yield_now().await;
+            }
         }
+    }
+}
+
+/// Appends for as long as a turn may take: first appends make files, and thousands of them at once would keep everybody
+/// else waiting. What is left goes first in the next turn.
+fn append(shard: &Rc<Shard>, turn: &Turn) {
+    let began = Instant::now();
+    let mut partitions = turn.appends.take().into_iter();
+    for (count, partition) in partitions.by_ref().enumerate() {
+        partition.append_pending(shard);
+        if count % 16 == 15 && began.elapsed() > TURN_MAX {
+            break;
+        }
+    }
+    let mut left: Vec<_> = partitions.collect();
+    if !left.is_empty() {
+        left.extend(turn.appends.take());
+        *turn.appends.borrow_mut() = left;
+        turn.due.notify();
     }
 }
 
@@ -80,9 +109,7 @@ fn take_turn(shard: &Rc<Shard>) {
     for partition in turn.reapplied.take() {
         metadata_applier::reapply(shard, &partition);
     }
-    for partition in turn.appends.take() {
-        partition.append_pending(shard);
-    }
+    append(shard, turn);
     let flushes = turn.flushes.take();
     if !flushes.is_empty() {
         let jobs = flushes.iter().filter_map(|partition| Some((partition.key, partition.begin_flush()?)));

@@ -25,6 +25,8 @@ use crate::shard::Shard;
 /// After an answer with records the next request waits this long for their flush: it then names them right away, and
 /// the leader is spared a request that says nothing.
 const FLUSH_GRACE: Duration = Duration::from_millis(3);
+/// How long one answer's appends may keep the shard: the first to each partition make files.
+const APPENDS_MAX: Duration = Duration::from_millis(20);
 const FRAME_BYTES_MAX: usize = 512 << 20;
 const CLIENT_ID: Str = Str::from_static("replica-fetcher");
 
@@ -125,7 +127,7 @@ impl<'a> Conversation<'a> {
                     }
                     self.frames.note_read(bytes);
                     while let Some(answer) = self.frames.next_frame()? {
-                        self.answered(answer, back_off)?;
+                        self.answered(answer, back_off).await?;
                     }
                 }
                 () = sleep_until(wake_at) => self.time_passed()?,
@@ -224,7 +226,7 @@ impl<'a> Conversation<'a> {
         named
     }
 
-    fn answered(&mut self, answer: Bytes, back_off: &mut BackOff) -> Result<(), Ended> {
+    async fn answered(&mut self, answer: Bytes, back_off: &mut BackOff) -> Result<(), Ended> {
         let response = frame::decode_response::<FetchRequest>(answer, request::VERSION)?;
         let Some(request) = self.in_flight.pop_front() else {
             return Err(Ended::Refused("an answer that nobody asked for"));
@@ -236,8 +238,13 @@ impl<'a> Conversation<'a> {
         self.session_id = response.session_id;
         let mut has_records = false;
         let mut refused = Vec::new();
+        let mut pause = Instant::now() + APPENDS_MAX;
         for topic in response.responses {
             for data in topic.partitions {
+                if Instant::now() >= pause {
+                    tokio::task::yield_now().await;
+                    pause = Instant::now() + APPENDS_MAX;
+                }
                 let key = (topic.topic_id, PartitionIndex(data.partition_index));
                 let code = data.error_code;
                 let Some(member) = self.members.get(&key).filter(|member| member.asked_in <= request.number) else {

@@ -9,6 +9,8 @@ use tokio::sync::{Notify, oneshot};
 
 use super::stall::Heartbeats;
 
+/// With so many flushes waiting one thread takes them all: the log syncs them with one sync of the file system.
+const FLUSHES_TOGETHER_MIN: usize = 48;
 /// Threads that only flushes may use.
 const FLUSH_ONLY_THREADS: usize = 2;
 
@@ -132,6 +134,7 @@ impl Drop for DiskPool {
 
 enum Next {
     Flush(u64, FlushJob),
+    FlushAll(VecDeque<(u64, FlushJob)>),
     Other(Work),
     End,
 }
@@ -144,6 +147,15 @@ fn work(shared: &Shared, thread: usize) {
                 let done = job.run();
                 shared.heartbeats.ended(thread);
                 shared.inbox.put(FlushResult { partition, done });
+            }
+            Next::FlushAll(all) => {
+                shared.heartbeats.began(thread);
+                let (partitions, jobs): (Vec<_>, Vec<_>) = all.into_iter().unzip();
+                let done = FlushJob::run_all(jobs);
+                shared.heartbeats.ended(thread);
+                for (partition, done) in partitions.into_iter().zip(done) {
+                    shared.inbox.put(FlushResult { partition, done });
+                }
             }
             Next::Other(work) => {
                 work();
@@ -158,6 +170,9 @@ fn work(shared: &Shared, thread: usize) {
 fn next(shared: &Shared) -> Next {
     let mut queues = lock(&shared.queues);
     loop {
+        if queues.flushes.len() >= FLUSHES_TOGETHER_MIN {
+            return Next::FlushAll(std::mem::take(&mut queues.flushes));
+        }
         if let Some((partition, job)) = queues.flushes.pop_front() {
             return Next::Flush(partition, job);
         }

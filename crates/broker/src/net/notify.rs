@@ -20,6 +20,10 @@ impl LocalNotify {
         }
     }
 
+    pub(crate) fn is_set(&self) -> bool {
+        self.is_set.get()
+    }
+
     /// Takes back a notification that nobody has seen: its cause was just looked at.
     pub(crate) fn clear(&self) {
         self.is_set.set(false);

@@ -179,7 +179,7 @@ impl Cluster {
         let response = self.connect(node_id).await.send(&request).await.ok()?;
         let topic = response.topics.first()?;
         let partition = topic.partitions.first()?;
-        (partition.leader_id >= 0).then(|| Leader {
+        (partition.leader_id >= 0).then_some(Leader {
             node: partition.leader_id,
             topic_id: topic.topic_id,
             isr: partition.isr_nodes.len(),

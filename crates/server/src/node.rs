@@ -2,11 +2,13 @@
 
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::time::Duration;
 
 use tidelog_broker::{Broker, BrokerHandle, BrokerOptions, ListenerOptions};
 use tidelog_controller as controller;
 use tidelog_controller::{Controller, ControllerHandle, ControllerOptions};
 use tidelog_wire::types::BrokerId;
+use tokio::time::interval;
 
 use crate::config::{Listener, NodeConfig};
 use crate::exit::{Exit, Failure};
@@ -14,6 +16,9 @@ use crate::readiness::until_ready;
 
 /// Holds the metadata quorum's files inside the data directory. No partition is called so: theirs end in a number.
 const CONTROLLER_DIRECTORY: &str = "controller";
+
+/// How often to look whether the broker's thread is still there. It ends by itself about never.
+const BROKER_CHECK_INTERVAL: Duration = Duration::from_millis(500);
 
 /// A running node. Lives on the runtime that started it, the control thread's.
 pub struct Node {
@@ -27,7 +32,7 @@ impl Node {
         let what = || format!("node {} cannot start", config.node_id);
         let controller = Controller::start(controller_options(config)?)
             .await
-            .map_err(|error| Failure::new(exit_of_controller(&error), error.to_string()).while_doing(what()))?;
+            .map_err(|error| controller_failure(config, &error).while_doing(what()))?;
         let broker = match config.roles.broker {
             true => Some(
                 Broker::start(broker_options(config)?, controller.clone())
@@ -49,12 +54,19 @@ impl Node {
     /// Completes when the node cannot go on, with the reason.
     pub async fn failed(&self) -> String {
         let mut status = self.controller.status();
+        let mut broker_check = interval(BROKER_CHECK_INTERVAL);
         loop {
             if let Some(reason) = status.borrow_and_update().failed.clone() {
                 return reason;
             }
-            if status.changed().await.is_err() {
-                return "the controller has ended".to_owned();
+            if self.broker.as_ref().is_some_and(BrokerHandle::has_ended) {
+                return "the broker cannot run; its reason is logged above".to_owned();
+            }
+            tokio::select! {
+                changed = status.changed() => if changed.is_err() {
+                    return "the controller has ended".to_owned();
+                },
+                _ = broker_check.tick() => {}
             }
         }
     }
@@ -68,13 +80,21 @@ impl Node {
     }
 }
 
-fn exit_of_controller(error: &controller::StartError) -> Exit {
+fn controller_failure(config: &NodeConfig, error: &controller::StartError) -> Failure {
     match error {
-        controller::StartError::WrongDirectory { .. } => Exit::Usage,
+        controller::StartError::WrongDirectory { .. } => Failure::usage(error.to_string()),
+        controller::StartError::Listen { .. } => Failure::new(Exit::Failed, error.to_string()).advising(format!(
+            "is another node running? {} is this one's listener for other nodes",
+            config.controller_listener
+        )),
+        controller::StartError::Directory { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
+            Failure::new(Exit::Failed, error.to_string()).advising(
+                "chown: the directory, a container's volume perhaps, must be writable by the user this runs as",
+            )
+        }
         controller::StartError::Directory { .. }
-        | controller::StartError::Listen { .. }
         | controller::StartError::DamagedStore { .. }
-        | controller::StartError::Raft(_) => Exit::Failed,
+        | controller::StartError::Raft(_) => Failure::new(Exit::Failed, error.to_string()),
     }
 }
 

@@ -5,6 +5,7 @@ use std::net::TcpListener;
 use std::process::{Command, Output};
 
 const OK: i32 = 0;
+const FAILED: i32 = 1;
 const USAGE: i32 = 2;
 const CANNOT_CONNECT: i32 = 3;
 
@@ -89,6 +90,44 @@ fn dev_refuses_the_data_of_a_cluster_of_another_size() {
         complaint.contains("holds a cluster of 3 nodes, not 1") && complaint.contains("--brokers 3"),
         "{complaint}"
     );
+}
+
+/// Arguments of a single node in `data`, on ports that are free now.
+fn lone_server(data: &str) -> Vec<String> {
+    let free = || TcpListener::bind("127.0.0.1:0").unwrap();
+    let (client, controller) = (free(), free());
+    let port = |listener: &TcpListener| listener.local_addr().unwrap().port();
+    let (client, controller) = (port(&client), port(&controller));
+    let settings = [
+        format!("listeners=PLAINTEXT://127.0.0.1:{client},CONTROLLER://127.0.0.1:{controller}"),
+        format!("log.dirs={data}"),
+        "admin.listener=none".to_owned(),
+    ];
+    let overrides = settings.into_iter().flat_map(|setting| ["--override".to_owned(), setting]);
+    ["server".to_owned()].into_iter().chain(overrides).collect()
+}
+
+#[test]
+fn a_broker_that_cannot_use_its_directory_ends_the_process() {
+    let directory = tempfile::tempdir().unwrap();
+    // Where the broker looks for a file.
+    fs::create_dir(directory.path().join(".kafka_cleanshutdown")).unwrap();
+    let arguments = lone_server(directory.path().to_str().unwrap());
+    let (exit, complaint) = exit_and_complaint(&tidelog(&arguments.iter().map(String::as_str).collect::<Vec<_>>()));
+    assert_eq!(exit, FAILED, "{complaint}");
+    assert!(complaint.contains(".kafka_cleanshutdown") && complaint.contains("node 1 stopped"), "{complaint}");
+}
+
+#[test]
+fn a_port_in_use_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let controller = format!("CONTROLLER://{}", taken.local_addr().unwrap());
+    let mut arguments = lone_server(directory.path().to_str().unwrap());
+    arguments.extend(["--override".to_owned(), format!("listeners=PLAINTEXT://127.0.0.1:0,{controller}")]);
+    let (exit, complaint) = exit_and_complaint(&tidelog(&arguments.iter().map(String::as_str).collect::<Vec<_>>()));
+    assert_eq!(exit, FAILED, "{complaint}");
+    assert!(complaint.contains(&controller) && complaint.contains("in use"), "{complaint}");
 }
 
 #[test]

@@ -103,7 +103,9 @@ fn outcome(altered: AlteredPartition) -> IsrOutcome {
             isr: altered.isr,
         },
         ErrorCode::INELIGIBLE_REPLICA | ErrorCode::OPERATION_NOT_ATTEMPTED => IsrOutcome::Ineligible,
-        ErrorCode::REQUEST_TIMED_OUT | ErrorCode::UNKNOWN_SERVER_ERROR => IsrOutcome::Unknown,
+        ErrorCode::REQUEST_TIMED_OUT | ErrorCode::UNKNOWN_SERVER_ERROR | ErrorCode::NOT_CONTROLLER => {
+            IsrOutcome::Unknown
+        }
         _ => IsrOutcome::Outdated,
     }
 }

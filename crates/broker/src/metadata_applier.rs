@@ -120,6 +120,9 @@ impl MetadataApplier {
                 })
             });
         }
+        for broker in &diff.brokers {
+            self.shard.peers.image_spoke(*broker);
+        }
         self.report_recovered(&image);
         self.tell_roles();
         self.shard.publish_image(image);

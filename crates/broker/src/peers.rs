@@ -35,7 +35,13 @@ impl Peers {
     }
 
     pub(crate) fn any_suspect(&self) -> bool {
-        !self.died_ms.borrow().is_empty()
+        let now_ms = self.clock.monotonic_ms();
+        self.died_ms.borrow().values().any(|died| now_ms - died < DEATH_BELIEVED_MS)
+    }
+
+    /// The controller said something new of the broker: what our sockets told is old news.
+    pub(crate) fn image_spoke(&self, broker: BrokerId) {
+        self.died_ms.borrow_mut().remove(&broker);
     }
 
     /// A connection died and nothing has been heard since (DESIGN 7.11).

@@ -46,11 +46,7 @@ impl<T> Default for Histogram<T> {
 
 impl<T> Histogram<T> {
     pub const fn new() -> Self {
-        Self {
-            counts: None,
-            total: 0,
-            of: PhantomData,
-        }
+        Self { counts: None, total: 0, of: PhantomData }
     }
 
     pub fn record(&mut self, value: u64) {
@@ -138,10 +134,7 @@ impl AsciiChart {
     }
 
     #[must_use]
-    #[allow(
-        clippy::should_implement_trait,
-        reason = "openraft calls it by this name"
-    )]
+    #[allow(clippy::should_implement_trait, reason = "openraft calls it by this name")]
     pub fn add(mut self, name: impl Into<String>, histogram: Histogram) -> Self {
         self.rows.push((name.into(), histogram));
         self
@@ -150,9 +143,7 @@ impl AsciiChart {
 
 impl fmt::Display for AsciiChart {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.rows.iter().try_for_each(|(name, histogram)| {
-            writeln!(f, "{name:>24}: {}", histogram.percentile_stats())
-        })
+        self.rows.iter().try_for_each(|(name, histogram)| writeln!(f, "{name:>24}: {}", histogram.percentile_stats()))
     }
 }
 

@@ -116,13 +116,17 @@ fn an_isr_shrunk_below_min_leaves_eligible_members() {
 }
 
 #[test]
-fn the_answer_is_the_state_after_it_and_asking_for_what_is_changes_nothing() {
+fn the_answer_is_the_state_after_it_and_asking_for_what_is_outdates_what_was_asked_before() {
     let mut cluster = Cluster::with_topic(3);
     let alteration = cluster.alteration(&[1, 2]);
     let answer = cluster.alter(1, alteration);
     assert_eq!(answer.isr, [BrokerId(1), BrokerId(2)]);
     assert_eq!((answer.leader, answer.leader_epoch), (BrokerId(1), LeaderEpoch(0)));
     assert_eq!(answer.partition_epoch, PartitionEpoch(1));
+    let delayed = cluster.alteration(&[1, 2, 3]);
     let again = cluster.alteration(&[1, 2]);
-    assert_eq!(cluster.alter(1, again), answer);
+    let confirmed = cluster.alter(1, again);
+    assert_eq!((&confirmed.isr, confirmed.leader_epoch), (&answer.isr, answer.leader_epoch));
+    assert_eq!(confirmed.partition_epoch, PartitionEpoch(2));
+    assert_eq!(cluster.alter(1, delayed).error_code, ErrorCode::INVALID_UPDATE_VERSION);
 }

@@ -6,7 +6,7 @@ use tidelog_wire::types::{BrokerEpoch, BrokerId, LeaderEpoch, PartitionEpoch};
 use super::election::{PartitionUpdate, TopicRules};
 use super::{Context, Round};
 use crate::image::{LeaderRecovery, Partition};
-use crate::record::Record;
+use crate::record::{PartitionChange, Record};
 use crate::request::{AlterPartition, IsrMember, PartitionAlteration};
 use crate::response::{AlteredPartition, RequestError};
 
@@ -33,9 +33,14 @@ impl Round {
         let update = PartitionUpdate::new(&self.image, wanted.partition, &before, rules)
             .with_isr(isr)
             .with_leader_recovery(wanted.leader_recovery);
-        if let Some(change) = update.build() {
-            self.push(Record::PartitionChange(Box::new(change)));
-        }
+        // A leader that asks for what it has makes sure that nothing it asked for earlier can still be granted: the
+        // partition epoch grows all the same.
+        let change = update.build().unwrap_or_else(|| PartitionChange {
+            topic_id: wanted.partition.topic_id,
+            partition: wanted.partition.partition,
+            ..PartitionChange::default()
+        });
+        self.push(Record::PartitionChange(Box::new(change)));
         match self.image.partition(wanted.partition) {
             Some(after) if after.leader == leader => altered(wanted, after),
             _ => refused(wanted, ErrorCode::NEW_LEADER_ELECTED),

@@ -61,11 +61,12 @@ fn producer_creates_the_topic(cluster: &Cluster, requirement: &str) -> Result<()
     let producer = Session::start(requirement, "article_producer.py")?;
     let address = cluster.address(1);
     wait::for_condition("both records are there", RECEIVE_LIMIT, || {
-        producer.printed()?;
+        let printed = producer.printed()?;
         let all = ["-C", "-q", "-e", "-b", &address, "-t", "sample", "-o", "beginning", "-f", "%k=%s\n"];
         let stored = external::kcat(&all, "")?.stdout;
         ensure!("=Hello, World!\nmessage-two=This is Kafka-Python\n".starts_with(&stored), "{stored}");
-        Ok(stored.lines().count() == 2)
+        ensure!(stored.lines().count() == 2, "there is {stored:?}; Python printed {printed:?}");
+        Ok(true)
     })
 }
 

@@ -149,7 +149,7 @@ fn work(shared: &Shared, thread: usize) {
                 shared.inbox.put(FlushResult { partition, done });
             }
             Next::FlushAll(all) => {
-                shared.heartbeats.began(thread);
+                shared.heartbeats.began_many(thread);
                 let (partitions, jobs): (Vec<_>, Vec<_>) = all.into_iter().unzip();
                 let done = FlushJob::run_all(jobs);
                 shared.heartbeats.ended(thread);

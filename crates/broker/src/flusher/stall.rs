@@ -10,6 +10,9 @@ use std::time::{Duration, Instant};
 /// How often a shard says that it is alive.
 pub(crate) const SHARD_BEAT_INTERVAL: Duration = Duration::from_millis(100);
 
+/// What thousands of new files may take on a disk that is well.
+const MANY_GRACE_MS: u64 = 3_000;
+
 /// What a failed log directory reports: longer than any session timeout.
 const FAILED_STALL_MS: u64 = 3_600_000;
 
@@ -37,6 +40,12 @@ impl Heartbeats {
 
     pub(super) fn began(&self, thread: usize) {
         self.flushes[thread].store(self.now_ms() + 1, Ordering::Relaxed);
+    }
+
+    /// A sync of the whole file system, which has more to write than one log's: it counts as outstanding only after
+    /// [`MANY_GRACE_MS`].
+    pub(super) fn began_many(&self, thread: usize) {
+        self.flushes[thread].store(self.now_ms() + 1 + MANY_GRACE_MS, Ordering::Relaxed);
     }
 
     pub(super) fn ended(&self, thread: usize) {

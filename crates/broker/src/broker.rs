@@ -166,7 +166,7 @@ async fn live(parts: Parts) -> Result<(), StartError> {
     }
     info!("stopping");
     if shard.options.controlled_shutdown {
-        shutdown::hand_over(&session).await;
+        shutdown::hand_over(&shard, &session).await;
     }
     shutdown::close_logs(&shard).await;
     session.close().await;

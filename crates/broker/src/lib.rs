@@ -14,6 +14,7 @@ mod checkpoint;
 mod clock;
 mod cluster_view;
 mod contact;
+mod damage;
 mod dispatch;
 mod fetch;
 mod fetcher;

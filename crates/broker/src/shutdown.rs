@@ -13,11 +13,14 @@ use crate::shard::Shard;
 
 /// By then the broker stops, ready or not (DESIGN 7.7); the controller gives up waiting a little earlier.
 const HAND_OVER_MAX: Duration = Duration::from_millis(8_500);
-/// After the hand-over clients still get their answers, and followers their last high watermark.
-const DRAIN: Duration = Duration::from_millis(50);
+/// After the hand-over producers still wait for their answers, which come once the new leaders have committed their
+/// records (DESIGN 7.7), and clients for what is on its way to them.
+const DRAIN_MIN: Duration = Duration::from_millis(50);
+const DRAIN_MAX: Duration = Duration::from_millis(500);
+const DRAIN_STEP: Duration = Duration::from_millis(10);
 
 /// Moves leaderships away and waits until the controller says that nothing depends on this broker.
-pub(crate) async fn hand_over(session: &BrokerSession) {
+pub(crate) async fn hand_over(shard: &Rc<Shard>, session: &BrokerSession) {
     let began = Instant::now();
     session.request_controlled_shutdown().await;
     let mut state = session.state();
@@ -26,7 +29,11 @@ pub(crate) async fn hand_over(session: &BrokerSession) {
         Ok(Ok(_)) => info!(took = ?began.elapsed(), "handed over, stopping"),
         Ok(Err(_)) | Err(_) => warn!(took = ?began.elapsed(), "not everything could be handed over, stopping"),
     }
-    tokio::time::sleep(DRAIN).await;
+    tokio::time::sleep(DRAIN_MIN).await;
+    let drained_by = Instant::now() + DRAIN_MAX;
+    while Instant::now() < drained_by && shard.partitions.all().iter().any(|partition| partition.has_parked_acks()) {
+        tokio::time::sleep(DRAIN_STEP).await;
+    }
 }
 
 /// Closes all logs and, if every one of them closed well, leaves the clean-shutdown marker.

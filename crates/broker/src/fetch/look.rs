@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use tidelog_commitlog::ReadStart;
+use tidelog_commitlog::{ReadError, ReadStart};
 use tidelog_replication::{FetchAnswer, FetchError};
 use tidelog_wire::ErrorCode;
 use tidelog_wire::types::{BrokerEpoch, BrokerId, Offset};
@@ -11,6 +11,7 @@ use super::draft::{Draft, Marks, News};
 use super::park::FetchCall;
 use super::slot::{Slot, SlotState, TopicKey};
 use crate::cluster_view::LeaderHint;
+use crate::damage;
 use crate::partition::{PartitionHandle, fetch_error_code};
 use crate::shard::Shard;
 
@@ -105,6 +106,10 @@ impl Look<'_> {
         match partition.read(slot.asked.fetch_offset, up_to, room, is_first) {
             Ok(ReadStart::Ready(records)) if records.is_empty() => false,
             read => {
+                if let Err(ReadError::Storage(error)) = &read {
+                    self.shard.storage_error(error);
+                    damage::report(self.shard, partition);
+                }
                 self.draft.records(&slot.topic, slot.index, marks, read, room, self.call.read_committed);
                 true
             }

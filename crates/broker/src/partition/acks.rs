@@ -59,6 +59,10 @@ impl AckQueue {
         self.parked.insert(position, ParkedAck { end, outcome, reply });
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.parked.is_empty()
+    }
+
     pub(super) fn release(&mut self, through: Offset) {
         while self.parked.front().is_some_and(|ack| ack.end <= through) {
             if let Some(ack) = self.parked.pop_front() {

@@ -59,6 +59,11 @@ impl PartitionHost {
         self.state.borrow().protocol.expired_ack_error()
     }
 
+    /// Producers wait for records of this replica to be committed.
+    pub(crate) fn has_parked_acks(&self) -> bool {
+        !self.state.borrow().acks.is_empty()
+    }
+
     fn count(&self, shard: &Shard, batches: &[Bytes], results: &[Result<Appended, AppendError>]) {
         let (mut bytes, mut records) = (0, 0);
         for (batch, result) in batches.iter().zip(results) {

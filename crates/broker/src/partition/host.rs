@@ -54,6 +54,8 @@ pub(crate) struct PartitionHost {
     pub following: Cell<BrokerId>,
     /// This leader isolated itself (DESIGN 7.9).
     pub stepped_aside: Cell<bool>,
+    /// The controller was told that durable records are wrong.
+    pub damage_reported: Cell<bool>,
     /// Deleted, reassigned or closed: nothing happens to it any more.
     pub stopped: Cell<bool>,
     /// Bytes appended since the start, by which parked fetches estimate what became readable.
@@ -92,6 +94,7 @@ impl PartitionHost {
             fetch_queued: Cell::new(false),
             following: Cell::new(BrokerId::NONE),
             stepped_aside: Cell::new(false),
+            damage_reported: Cell::new(false),
             stopped: Cell::new(false),
             appended_bytes: Cell::new(0),
             watchers: RefCell::default(),

@@ -1,0 +1,34 @@
+//! Records that turn out to be damaged while the broker runs: others have better ones.
+
+use std::rc::Rc;
+
+use tidelog_metadata::{LogPosition, ReplicaReport, Request, TopicIdPartition};
+use tracing::warn;
+
+use crate::partition::PartitionHandle;
+use crate::shard::Shard;
+
+/// Tells the controller that this replica lacks records it acknowledged (DESIGN 7.5). It leads elsewhere then, and the
+/// metadata applier has the damaged records fetched anew. Said once for each partition.
+pub(crate) fn report(shard: &Rc<Shard>, partition: &PartitionHandle) {
+    if !partition.is_damaged() || partition.damage_reported.replace(true) {
+        return;
+    }
+    warn!(partition = %partition.id, "durable records are damaged, leaving them to the other replicas");
+    let Some((_, log_end, _)) = partition.log_extent() else {
+        return;
+    };
+    let report = ReplicaReport {
+        partition: TopicIdPartition { topic_id: partition.id.topic_id, partition: partition.id.index },
+        unclean: true,
+        position: LogPosition { last_epoch: partition.leader_epoch(), log_end },
+    };
+    let (controller, broker) = (shard.controller.clone(), shard.identity());
+    let partition = Rc::clone(partition);
+    tokio::task::spawn_local(async move {
+        if controller.submit(Request::ReportUnclean { broker, replicas: vec![report] }).await.is_err() {
+            // The next read of it says so again.
+            partition.damage_reported.set(false);
+        }
+    });
+}

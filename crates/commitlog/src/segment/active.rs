@@ -17,6 +17,8 @@ use crate::names;
 /// Preallocation begins with this much and doubles the file up to the larger step.
 const PREALLOCATE_BYTES_MIN: u64 = 64 << 10;
 const PREALLOCATE_BYTES_MAX: u64 = 8 << 20;
+/// Appends of this size and more grow the file themselves: writing every byte twice costs them more than the journal.
+const PREALLOCATE_FOR_BYTES_MAX: u64 = 32 << 10;
 static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 
 /// The last segment's growing parts.
@@ -97,11 +99,11 @@ impl Active {
             return Ok(file.write_at(position, &mut chunks));
         }
         let grown = match preallocate_to_max {
-            Some(max) => {
+            Some(max) if bytes < PREALLOCATE_FOR_BYTES_MAX => {
                 let step = self.file_bytes.clamp(PREALLOCATE_BYTES_MIN, PREALLOCATE_BYTES_MAX);
                 (end + step).next_multiple_of(4096).min(max).max(end)
             }
-            None => end,
+            Some(_) | None => end,
         };
         context.admit_growth(grown - self.file_bytes)?;
         let mut zeros = grown - end;

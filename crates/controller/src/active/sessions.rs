@@ -4,6 +4,7 @@
 use std::io::ErrorKind;
 use std::time::Duration;
 
+use openraft::Instant as _;
 use tidelog_internal_api::controller as proto;
 use tidelog_internal_api::formation as formation_proto;
 use tidelog_metadata::{BrokerIdentity, SessionEvent};
@@ -33,12 +34,13 @@ pub(crate) fn serve(
 ) -> Frames {
     let broker = BrokerIdentity { broker_id: BrokerId(start.broker_id), broker_epoch: BrokerEpoch(start.broker_epoch) };
     let (out, unsent) = mpsc::channel(UNSENT_FRAMES_MAX);
-    let session = Session { applied: shared.applied.clone(), active, broker, out };
+    let session = Session { applied: shared.applied.clone(), shared, active, broker, out };
     tokio::spawn(session.run(frames));
     unsent
 }
 
 struct Session {
+    shared: Shared,
     applied: watch::Receiver<std::sync::Arc<Applied>>,
     active: ActiveQueue,
     broker: BrokerIdentity,
@@ -72,7 +74,7 @@ impl Session {
                 self.say(proto::controller_frame::Frame::Unregistered(proto::Unregistered {})).await;
                 return End::Dismissed;
             };
-            if !self.say(proto::controller_frame::Frame::State(state)).await {
+            if self.hears_a_quorum() && !self.say(proto::controller_frame::Frame::State(state)).await {
                 return End::Broken;
             }
             // Cancel-safe: both only wait for something that stays there.
@@ -102,6 +104,15 @@ impl Session {
             return self.active.ready(self.broker).await;
         }
         heard
+    }
+
+    /// An active controller that is cut off does not know yet that there is another one. Its silence is what makes the
+    /// leaders on its side step aside (DESIGN 7.9).
+    fn hears_a_quorum(&self) -> bool {
+        let metrics = self.shared.metrics();
+        let is_alone = metrics.membership_config.membership().voter_ids().count() < 2;
+        let session = self.shared.timing.broker_session;
+        is_alone || metrics.last_quorum_acked.is_none_or(|acked| acked.into_inner().elapsed() < session)
     }
 
     /// `None` when the image knows no such incarnation.

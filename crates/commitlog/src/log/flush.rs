@@ -12,7 +12,7 @@ use crate::error::StorageError;
 use crate::names;
 
 /// So many single syncs cost more than syncing the whole file system once.
-const SYNC_ALL_MIN: usize = 128;
+const SYNC_ALL_MIN: usize = 16;
 
 /// What lies between the log end and the disk.
 #[derive(Debug, Default)]

@@ -9,10 +9,10 @@ use tidelog_wire::messages::describe_topic_partitions_response::{
     Cursor, DescribeTopicPartitionsResponsePartition, DescribeTopicPartitionsResponseTopic,
 };
 use tidelog_wire::messages::{DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponse};
-use tidelog_wire::types::{BrokerId, PartitionIndex};
+use tidelog_wire::types::PartitionIndex;
 use tidelog_wire::{ErrorCode, Str};
 
-use super::{Api, Context, TOPIC_OPERATIONS};
+use super::{Api, Context, TOPIC_OPERATIONS, broker_ids, offline_replicas};
 
 /// `max.request.partition.size.limit`
 const PARTITIONS_MAX: usize = 2000;
@@ -92,7 +92,6 @@ fn describe_partition(
     index: PartitionIndex,
     partition: &Partition,
 ) -> DescribeTopicPartitionsResponsePartition {
-    let is_offline = |replica: &&BrokerId| image.broker(**replica).is_none_or(|broker| broker.fenced);
     DescribeTopicPartitionsResponsePartition {
         error_code: match partition.has_leader() {
             true => ErrorCode::NONE,
@@ -101,14 +100,10 @@ fn describe_partition(
         partition_index: index.get(),
         leader_id: partition.leader.get(),
         leader_epoch: partition.leader_epoch.get(),
-        replica_nodes: ids(partition.replicas.iter()),
-        isr_nodes: ids(partition.isr.iter()),
-        eligible_leader_replicas: Some(ids(partition.elr.iter())),
-        last_known_elr: Some(ids(partition.last_known_elr.iter())),
-        offline_replicas: ids(partition.replicas.iter().filter(is_offline)),
+        replica_nodes: broker_ids(partition.replicas.iter()),
+        isr_nodes: broker_ids(partition.isr.iter()),
+        eligible_leader_replicas: Some(broker_ids(partition.elr.iter())),
+        last_known_elr: Some(broker_ids(partition.last_known_elr.iter())),
+        offline_replicas: offline_replicas(image, partition),
     }
-}
-
-fn ids<'a>(brokers: impl Iterator<Item = &'a BrokerId>) -> Vec<i32> {
-    brokers.map(|broker| broker.get()).collect()
 }

@@ -19,7 +19,7 @@ use tidelog_wire::types::{BrokerId, PartitionIndex};
 use tidelog_wire::{ErrorCode, Str, Uuid};
 
 use super::auto_create;
-use super::{Api, CLUSTER_OPERATIONS, Context, TOPIC_OPERATIONS};
+use super::{Api, CLUSTER_OPERATIONS, Context, TOPIC_OPERATIONS, broker_ids, offline_replicas};
 
 /// How long a question about a dying leader is held at most.
 const HOLD_MAX: Duration = Duration::from_millis(500);
@@ -189,19 +189,14 @@ impl View<'_> {
             () if !is_reachable => ErrorCode::LISTENER_NOT_FOUND,
             () => ErrorCode::NONE,
         };
-        let is_offline = |replica: &&BrokerId| self.image.broker(**replica).is_none_or(|broker| broker.fenced);
         MetadataResponsePartition {
             error_code,
             partition_index: index.get(),
             leader_id: if is_reachable { leader.get() } else { -1 },
             leader_epoch: partition.leader_epoch.get(),
-            replica_nodes: ids(partition.replicas.iter()),
-            isr_nodes: ids(partition.isr.iter()),
-            offline_replicas: ids(partition.replicas.iter().filter(is_offline)),
+            replica_nodes: broker_ids(partition.replicas.iter()),
+            isr_nodes: broker_ids(partition.isr.iter()),
+            offline_replicas: offline_replicas(self.image, partition),
         }
     }
-}
-
-fn ids<'a>(brokers: impl Iterator<Item = &'a BrokerId>) -> Vec<i32> {
-    brokers.map(|broker| broker.get()).collect()
 }

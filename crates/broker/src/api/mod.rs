@@ -6,7 +6,9 @@
 use std::ops::RangeInclusive;
 use std::rc::Rc;
 
+use tidelog_metadata::{Image, Partition};
 use tidelog_wire::Request;
+use tidelog_wire::types::BrokerId;
 
 use crate::net::ConnectionInfo;
 use crate::shard::Shard;
@@ -64,4 +66,15 @@ pub(crate) struct Context {
     pub shard: Rc<Shard>,
     pub connection: Rc<ConnectionInfo>,
     pub version: i16,
+}
+
+/// Brokers as messages name them.
+fn broker_ids<'a>(brokers: impl IntoIterator<Item = &'a BrokerId>) -> Vec<i32> {
+    brokers.into_iter().map(|broker| broker.get()).collect()
+}
+
+/// Replicas whose broker is fenced or not registered.
+fn offline_replicas(image: &Image, partition: &Partition) -> Vec<i32> {
+    let is_offline = |replica: &&BrokerId| image.broker(**replica).is_none_or(|broker| broker.fenced);
+    broker_ids(partition.replicas.iter().filter(is_offline))
 }

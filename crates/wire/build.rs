@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 fn main() {
-    let schemas = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../proto/kafka");
+    let schemas = Path::new(&env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it")).join("../../proto/kafka");
     println!("cargo::rerun-if-changed={}", schemas.display());
     println!("cargo::rerun-if-changed=build");
     let mut paths: Vec<PathBuf> = fs::read_dir(&schemas)

@@ -7,12 +7,13 @@ use serde_json::Value;
 use tidelog_tidy::root;
 
 /// What each crate may use of the others.
-const INSIDE: [(&str, &[&str]); 9] = [
+const INSIDE: [(&str, &[&str]); 10] = [
     ("tidelog-wire", &[]),
     ("tidelog-internal-api", &[]),
     ("tidelog-commitlog", &["tidelog-wire"]),
     ("tidelog-replication", &["tidelog-wire"]),
     ("tidelog-metadata", &["tidelog-wire"]),
+    ("tidelog-coordinator", &["tidelog-wire"]),
     ("tidelog-client", &["tidelog-wire"]),
     ("tidelog-controller", &["tidelog-internal-api", "tidelog-metadata", "tidelog-wire"]),
     (
@@ -21,6 +22,7 @@ const INSIDE: [(&str, &[&str]); 9] = [
             "tidelog-client",
             "tidelog-commitlog",
             "tidelog-controller",
+            "tidelog-coordinator",
             "tidelog-metadata",
             "tidelog-replication",
             "tidelog-wire",
@@ -40,8 +42,8 @@ const INSIDE: [(&str, &[&str]); 9] = [
 ];
 
 /// Crates that decide and never act, and everything from outside that they may use.
-const PURE: [&str; 2] = ["tidelog-replication", "tidelog-metadata"];
-const PURE_OUTSIDE: [&str; 2] = ["bytes", "thiserror"];
+const PURE: [&str; 3] = ["tidelog-replication", "tidelog-metadata", "tidelog-coordinator"];
+const PURE_OUTSIDE: [&str; 3] = ["bytes", "thiserror", "regex"];
 
 /// Dependencies that belong to some crates alone.
 const OWNED: [(&str, &[&str]); 8] = [

@@ -50,7 +50,8 @@ fn test(path: &str) -> bool {
 }
 
 fn pure(path: &str) -> bool {
-    rust(path) && (path.starts_with("crates/replication/src/") || path.starts_with("crates/metadata/src/"))
+    let pure = ["crates/replication/src/", "crates/metadata/src/", "crates/coordinator/src/"];
+    rust(path) && pure.iter().any(|folder| path.starts_with(folder))
 }
 
 fn without_runtime(path: &str) -> bool {

@@ -3,10 +3,14 @@
 //! The writer is librdkafka on its default settings with acks=all; each repeat has a cluster of its own.
 //! `TIDELOG_TEST_TARGET=kafka` takes the same figures of Apache Kafka.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
 use tidelog_cluster_tests::writer::Load;
 use tidelog_cluster_tests::{Cluster, Spec, Target, Writer};
+
+use crate::spread::Spread;
 
 const TOPIC: &str = "gap";
 
@@ -36,19 +40,16 @@ pub struct Options {
 }
 
 pub fn run(options: &Options) -> Result<()> {
-    let mut gaps_ms = Vec::new();
+    let mut gaps = Spread::default();
     for _ in 0..options.repeat {
-        let gap_ms = once(options)?;
-        eprintln!("longest gap {gap_ms} ms");
-        gaps_ms.push(gap_ms);
+        gaps.add("longest gap", Duration::from_millis(once(options)?.unsigned_abs()));
     }
-    gaps_ms.sort_unstable();
     let report = serde_json::json!({
         "bench": "kill_gap",
         "victim": format!("{:?}", options.victim).to_lowercase(),
         "signal": if options.freeze { "STOP" } else { "KILL" },
         "partitions": options.partitions,
-        "gap_ms": { "min": gaps_ms[0], "median": gaps_ms[gaps_ms.len() / 2], "max": gaps_ms[gaps_ms.len() - 1] },
+        "gap_ms": gaps.to_json(),
     });
     println!("{report}");
     Ok(())

@@ -4,10 +4,13 @@
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
+mod cold_start;
 mod kill_gap;
 mod partitions;
 mod processes;
+mod restart;
 mod skeleton;
+mod spread;
 
 #[derive(Parser)]
 #[command(name = "tidelog-bench", about = "Benchmarks of whole clusters, and the limit they are held against")]
@@ -24,6 +27,10 @@ enum Bench {
     KillGap(kill_gap::Options),
     /// Rows 17 and 25: create many partitions, then idle with them
     Partitions(partitions::Options),
+    /// Row 19: three nodes from nothing to the first acknowledgement of all replicas
+    ColdStart(cold_start::Options),
+    /// Row 20: kill -9 a node that holds much data; until it is back in every ISR
+    Restart(restart::Options),
     #[command(hide = true)]
     SkeletonNode(skeleton::NodeOptions),
 }
@@ -33,6 +40,8 @@ fn main() -> Result<()> {
         Bench::Skeleton(options) => skeleton::run(&options),
         Bench::KillGap(options) => kill_gap::run(&options),
         Bench::Partitions(options) => partitions::run(&options),
+        Bench::ColdStart(options) => cold_start::run(&options),
+        Bench::Restart(options) => restart::run(&options),
         Bench::SkeletonNode(options) => skeleton::run_node(&options),
     }
 }

@@ -90,6 +90,14 @@ pub struct Cluster {
 impl Cluster {
     /// Starts all nodes and waits until each serves clients and knows all others.
     pub fn start(target: Target, spec: &Spec) -> Result<Cluster> {
+        let mut cluster = Cluster::prepare(target, spec)?;
+        cluster.start_all()?;
+        cluster.wait_ready()?;
+        Ok(cluster)
+    }
+
+    /// A cluster none of whose nodes runs yet.
+    pub fn prepare(target: Target, spec: &Spec) -> Result<Cluster> {
         let dir = tempfile::Builder::new().prefix("tidelog-cluster-").tempdir()?;
         let network = Network::default();
         let ports: Vec<Ports> =
@@ -110,10 +118,8 @@ impl Cluster {
             fs::write(&node.config, properties)?;
             nodes.push(node);
         }
-        let mut cluster = Cluster { target, nodes, network, dir };
+        let cluster = Cluster { target, nodes, network, dir };
         cluster.format_all()?;
-        cluster.start_all()?;
-        cluster.wait_ready()?;
         Ok(cluster)
     }
 

@@ -28,7 +28,7 @@ pub(crate) fn remove(groups: &mut Groups, turn: &mut Turn, group_id: &Str) {
     let records = &mut turn.outcome.records;
     group.offsets.tombstones(group_id, records);
     match &group.kind {
-        Kind::Classic(group) => classic::tombstone(group, group_id, &mut turn.outcome),
+        Kind::Classic(group) => classic::tombstone(group, &mut turn.outcome),
         Kind::Consumer(group) => group.tombstones(group_id, records),
     }
 }

@@ -5,21 +5,21 @@ pub(crate) mod consumer;
 mod delete;
 mod list;
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use tidelog_wire::Str;
 
-pub(crate) use delete::delete;
+pub(crate) use delete::{delete, remove};
 pub(crate) use list::list;
 
 use crate::TimerKey;
 use crate::offsets::{self, Offsets};
 use crate::turn::Turn;
 
-/// All groups by id.
+/// All groups by id; ordered, so that what is decided over several of them does not depend on chance.
 #[derive(Debug, Default)]
 pub(crate) struct Groups {
-    pub by_id: HashMap<Str, Group>,
+    pub by_id: BTreeMap<Str, Group>,
 }
 
 #[derive(Debug)]
@@ -72,8 +72,9 @@ impl Groups {
     /// The group, made as an empty classic one without a protocol type if there is none.
     pub fn get_or_create(&mut self, group_id: &Str) -> &mut Group {
         if !self.by_id.contains_key(group_id.as_str()) {
-            let kind = Kind::Classic(Box::default());
-            self.by_id.insert(group_id.detached(), Group { kind, offsets: Offsets::default() });
+            let group_id = group_id.detached();
+            let kind = Kind::Classic(Box::new(classic::ClassicGroup::new(group_id.clone())));
+            self.by_id.insert(group_id, Group { kind, offsets: Offsets::default() });
         }
         self.by_id.get_mut(group_id.as_str()).expect("just inserted")
     }
@@ -132,6 +133,14 @@ impl Group {
 
     fn is_unused(&self) -> bool {
         self.offsets.is_empty() && self.as_classic().is_some_and(classic::ClassicGroup::is_unused)
+    }
+}
+
+/// Hands a group without members from the other protocol to the classic one; its offsets stay.
+pub(crate) fn become_classic(group: &mut Group, turn: &mut Turn, group_id: &Str) {
+    if let Kind::Consumer(consumer) = &group.kind {
+        consumer.tombstones(group_id, &mut turn.outcome.records);
+        group.kind = Kind::Classic(Box::new(classic::ClassicGroup::new(group_id.detached())));
     }
 }
 

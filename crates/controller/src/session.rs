@@ -17,7 +17,7 @@ use openraft::async_runtime::watch::WatchReceiver;
 use tidelog_internal_api::controller as proto;
 use tidelog_internal_api::controller::controller_client::ControllerClient;
 use tidelog_internal_api::raft as raft_proto;
-use tidelog_metadata::{BrokerIdentity, BrokerRegistration, Image, Request, Response};
+use tidelog_metadata::{BrokerIdentity, BrokerRegistration, Image, Patience, Request, Response};
 use tidelog_wire::types::BrokerEpoch;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, MissedTickBehavior};
@@ -34,6 +34,8 @@ const REGISTER_RETRY: Duration = Duration::from_millis(100);
 const SHUTDOWN_RETRY: Duration = Duration::from_millis(50);
 /// Then a broker stops although partitions fall below min ISR (DESIGN 7.7).
 const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(8);
+/// So long it waits for a broker that has stopped: whoever restarts one after the other brings it back by then.
+const RESTART_PATIENCE: Duration = Duration::from_secs(3);
 const UNSENT_FRAMES_MAX: usize = 16;
 
 /// Asked before each heartbeat, on the control thread; must answer at once.
@@ -369,6 +371,14 @@ impl Beat {
     }
 }
 
+fn patience_after(waited: Duration) -> Patience {
+    match waited {
+        waited if waited >= SHUTDOWN_PATIENCE => Patience::None,
+        waited if waited >= RESTART_PATIENCE => Patience::RunningOnly,
+        _ => Patience::Full,
+    }
+}
+
 /// Controlled shutdown, asked for until it is granted.
 #[derive(Default)]
 struct ShutdownWish {
@@ -395,9 +405,9 @@ impl ShutdownWish {
         let (Some(since), Some(ask_at)) = (self.since, self.ask_at) else { return std::future::pending().await };
         tokio::time::sleep_until(ask_at).await;
         let asking = self.asking.get_or_insert_with(|| {
-            let (controller, force) = (controller.clone(), since.elapsed() >= SHUTDOWN_PATIENCE);
+            let (controller, patience) = (controller.clone(), patience_after(since.elapsed()));
             Box::pin(async move {
-                let answer = controller.submit(Request::ControlledShutdown { broker, force }).await;
+                let answer = controller.submit(Request::ControlledShutdown { broker, patience }).await;
                 matches!(&answer, Ok(Response::ControlledShutdown(Ok(progress))) if progress.ready)
             })
         });

@@ -21,8 +21,8 @@ pub use image::{
 };
 pub use record::{BrokerChange, PartitionChange, Record, RegisterBrokerRecord, RegisteredPartition};
 pub use request::{
-    AlterPartition, BrokerIdentity, BrokerRegistration, CreateOrigin, IsrMember, PartitionAlteration, ReplicaReport,
-    Request,
+    AlterPartition, BrokerIdentity, BrokerRegistration, CreateOrigin, IsrMember, PartitionAlteration, Patience,
+    ReplicaReport, Request,
 };
 pub use response::{AlteredPartition, ControlledShutdownProgress, ProducerIdBlock, RequestError, Response};
 pub use sessions::{SessionEvent, SessionOptions, SessionVerdict, Sessions};

@@ -9,6 +9,7 @@ use tidelog_wire::types::{BrokerEpoch, BrokerId, LeaderEpoch, PartitionEpoch, Pa
 use tidelog_wire::{Str, Uuid};
 
 use crate::image::{ConfigResource, Endpoint, LeaderRecovery, LogPosition, Node, TopicIdPartition};
+use crate::request::BrokerIdentity;
 
 /// One fact of the metadata log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,6 +58,7 @@ pub struct RegisterBrokerRecord {
     pub endpoints: Vec<Endpoint>,
     pub rack: Option<Str>,
     pub fenced: bool,
+    pub stopping: bool,
     pub in_controlled_shutdown: bool,
 }
 
@@ -66,7 +68,15 @@ pub struct BrokerChange {
     pub broker_id: BrokerId,
     pub broker_epoch: BrokerEpoch,
     pub fenced: Option<bool>,
+    pub stopping: Option<bool>,
     pub in_controlled_shutdown: Option<bool>,
+}
+
+impl BrokerChange {
+    /// To be filled in.
+    pub(crate) fn nothing(BrokerIdentity { broker_id, broker_epoch }: BrokerIdentity) -> Self {
+        Self { broker_id, broker_epoch, fenced: None, stopping: None, in_controlled_shutdown: None }
+    }
 }
 
 /// A whole partition: at its creation, and in snapshots.
@@ -80,6 +90,7 @@ pub struct RegisteredPartition {
     pub last_known_elr: Vec<BrokerId>,
     pub adding_replicas: Vec<BrokerId>,
     pub removing_replicas: Vec<BrokerId>,
+    pub original_replicas: Vec<BrokerId>,
     /// In the order of `replicas`; empty while every broker has one log directory.
     pub directories: Vec<Uuid>,
     /// [`BrokerId::NONE`] when there is none.
@@ -100,6 +111,7 @@ pub struct PartitionChange {
     pub replicas: Option<Vec<BrokerId>>,
     pub adding_replicas: Option<Vec<BrokerId>>,
     pub removing_replicas: Option<Vec<BrokerId>>,
+    pub original_replicas: Option<Vec<BrokerId>>,
     pub directories: Option<Vec<Uuid>>,
     /// Naming a leader, be it the same or none, begins a new leader epoch.
     pub leader: Option<BrokerId>,

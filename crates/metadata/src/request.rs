@@ -2,8 +2,8 @@
 //! are the controller-only APIs, are ours.
 
 use tidelog_wire::messages::{
-    AlterConfigsRequest, CreatePartitionsRequest, CreateTopicsRequest, DeleteTopicsRequest, ElectLeadersRequest,
-    IncrementalAlterConfigsRequest, UnregisterBrokerRequest,
+    AlterConfigsRequest, AlterPartitionReassignmentsRequest, CreatePartitionsRequest, CreateTopicsRequest,
+    DeleteTopicsRequest, ElectLeadersRequest, IncrementalAlterConfigsRequest, UnregisterBrokerRequest,
 };
 use tidelog_wire::types::{BrokerEpoch, BrokerId, LeaderEpoch, PartitionEpoch};
 use tidelog_wire::{Str, Uuid};
@@ -27,10 +27,10 @@ pub enum Request {
     FenceBroker(BrokerIdentity),
     /// The broker is slow, not dead: leaderships move away and it leaves ISRs that do without it, but it stays unfenced.
     DemoteBroker(BrokerIdentity),
-    /// The broker wants to stop. Asked again until the answer says ready; `force` gives up waiting for min ISR.
+    /// The broker wants to stop. Asked again until the answer says ready.
     ControlledShutdown {
         broker: BrokerIdentity,
-        force: bool,
+        patience: Patience,
     },
     AlterPartition(AlterPartition),
     /// Replicas found damaged while running (bad batch below the durable mark, failed log directory).
@@ -55,7 +55,19 @@ pub enum Request {
     IncrementalAlterConfigs(IncrementalAlterConfigsRequest),
     AlterConfigs(AlterConfigsRequest),
     ElectLeaders(ElectLeadersRequest),
+    AlterPartitionReassignments(AlterPartitionReassignmentsRequest),
     UnregisterBroker(UnregisterBrokerRequest),
+}
+
+/// For whom a stopping broker still waits, where a partition would fall below min ISR without it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Patience {
+    /// For every replica that may come back, also on brokers that stopped and may be on their way up again.
+    Full,
+    /// Only for brokers that have not stopped in good order.
+    RunningOnly,
+    /// For nobody.
+    None,
 }
 
 /// One incarnation of a broker, as its registration was answered.

@@ -4,8 +4,8 @@ use std::fmt;
 
 use tidelog_wire::ErrorCode;
 use tidelog_wire::messages::{
-    AlterConfigsResponse, CreatePartitionsResponse, CreateTopicsResponse, DeleteTopicsResponse, ElectLeadersResponse,
-    IncrementalAlterConfigsResponse, UnregisterBrokerResponse,
+    AlterConfigsResponse, AlterPartitionReassignmentsResponse, CreatePartitionsResponse, CreateTopicsResponse,
+    DeleteTopicsResponse, ElectLeadersResponse, IncrementalAlterConfigsResponse, UnregisterBrokerResponse,
 };
 use tidelog_wire::types::{BrokerEpoch, BrokerId, LeaderEpoch, PartitionEpoch, ProducerId};
 
@@ -35,6 +35,7 @@ pub enum Response {
     IncrementalAlterConfigs(IncrementalAlterConfigsResponse),
     AlterConfigs(AlterConfigsResponse),
     ElectLeaders(ElectLeadersResponse),
+    AlterPartitionReassignments(AlterPartitionReassignmentsResponse),
     UnregisterBroker(UnregisterBrokerResponse),
 }
 

@@ -101,7 +101,7 @@ fn fenced_and_stopping_brokers_do_not_join() {
     assert_eq!(cluster.alter_isr(&[1, 2, 3]), ErrorCode::INELIGIBLE_REPLICA);
     cluster.unfence(3);
     cluster.alter_isr(&[1, 2, 3]);
-    assert!(cluster.shut_down(3, false).ready);
+    assert!(cluster.shut_down(3, Patience::Full).ready);
     assert_eq!(cluster.alter_isr(&[1, 2, 3]), ErrorCode::INELIGIBLE_REPLICA);
 }
 

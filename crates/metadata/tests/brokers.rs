@@ -77,7 +77,7 @@ fn requests_of_an_earlier_incarnation_are_stale_and_of_a_stranger_unknown() {
 #[test]
 fn a_stopping_broker_hands_over_and_leaves() {
     let mut cluster = Cluster::with_topic(3);
-    assert_eq!(cluster.shut_down(1, false), ControlledShutdownProgress { ready: true, waiting_partitions: 0 });
+    assert_eq!(cluster.shut_down(1, Patience::Full), ControlledShutdownProgress { ready: true, waiting_partitions: 0 });
     assert_eq!(cluster.shown(), "leader 2 isr 2,3 elr ");
     cluster.unfence(1);
     assert!(!cluster.image.is_active(BrokerId(1)), "only a new incarnation comes back");
@@ -90,10 +90,13 @@ fn a_stopping_broker_waits_while_min_isr_needs_it() {
     let mut cluster = Cluster::with_topic(3);
     cluster.start(3);
     assert_eq!(cluster.shown(), "leader 1 isr 1,2 elr ", "3 was restarted and is catching up");
-    assert_eq!(cluster.shut_down(1, false), ControlledShutdownProgress { ready: false, waiting_partitions: 1 });
+    assert_eq!(
+        cluster.shut_down(1, Patience::Full),
+        ControlledShutdownProgress { ready: false, waiting_partitions: 1 }
+    );
     assert_eq!(cluster.shown(), "leader 2 isr 1,2 elr ", "it leads no more, and still counts");
     assert_eq!(cluster.alter_isr(&[1, 2, 3]), ErrorCode::NONE);
-    assert!(cluster.shut_down(1, false).ready);
+    assert!(cluster.shut_down(1, Patience::Full).ready);
     assert_eq!(cluster.shown(), "leader 2 isr 2,3 elr ");
 }
 
@@ -101,15 +104,70 @@ fn a_stopping_broker_waits_while_min_isr_needs_it() {
 fn a_stopping_broker_that_insists_leaves_anyway_and_stays_eligible() {
     let mut cluster = Cluster::with_topic(3);
     cluster.fence(3);
-    assert!(!cluster.shut_down(1, false).ready);
-    assert!(cluster.shut_down(1, true).ready);
+    assert!(!cluster.shut_down(1, Patience::Full).ready);
+    assert!(cluster.shut_down(1, Patience::None).ready);
     assert_eq!(cluster.shown(), "leader 2 isr 2 elr 1");
+}
+
+#[test]
+fn of_two_that_stop_at_once_none_leads_for_the_other() {
+    let mut cluster = Cluster::with_topic(3);
+    cluster.start(3);
+    assert!(!cluster.shut_down(1, Patience::Full).ready, "3 is catching up");
+    assert_eq!(cluster.shown(), "leader 2 isr 1,2 elr ");
+    assert!(!cluster.shut_down(2, Patience::Full).ready);
+    assert_eq!(cluster.shown(), "leader 2 isr 1,2 elr ", "1 is stopping too");
+    assert!(!cluster.shut_down(1, Patience::Full).ready);
+    assert_eq!(cluster.shown(), "leader 2 isr 1,2 elr ", "nothing goes to and fro");
+    assert_eq!(cluster.alter_isr(&[1, 2, 3]), ErrorCode::NONE);
+    assert!(cluster.shut_down(2, Patience::Full).ready);
+    assert_eq!(cluster.shown(), "leader 3 isr 1,3 elr ", "3 stays");
+    assert!(cluster.shut_down(1, Patience::Full).ready, "it need not wait for 2");
+}
+
+#[test]
+fn brokers_that_all_stop_wait_for_nobody() {
+    let mut cluster = Cluster::with_topic(3);
+    for id in [2, 3] {
+        cluster.fence(id);
+    }
+    cluster.unfence(2);
+    cluster.unfence(3);
+    assert_eq!(cluster.shown(), "leader 1 isr 1 elr 3", "the others have yet to catch up");
+    assert!(!cluster.shut_down(1, Patience::Full).ready);
+    assert!(cluster.shut_down(2, Patience::Full).ready);
+    assert!(cluster.shut_down(3, Patience::Full).ready);
+    assert!(cluster.shut_down(1, Patience::Full).ready, "nobody is left that could catch up");
+    assert_eq!(cluster.shown(), "leader -1 isr  elr 1,3");
+}
+
+#[test]
+fn a_stopped_broker_is_awaited_for_a_while_for_it_may_be_restarting() {
+    let mut cluster = Cluster::with_topic(3);
+    assert!(cluster.shut_down(3, Patience::Full).ready);
+    cluster.fence(3);
+    assert!(!cluster.shut_down(1, Patience::Full).ready);
+    assert!(cluster.shut_down(1, Patience::RunningOnly).ready);
+    cluster.fence(1);
+    cluster.start(1);
+    assert_eq!(cluster.alter_isr(&[2, 1]), ErrorCode::NONE);
+    cluster.start(3);
+    assert!(!cluster.shut_down(1, Patience::RunningOnly).ready, "3 is back and catching up");
+}
+
+#[test]
+fn a_stopping_preferred_leader_is_not_given_its_leadership_back() {
+    let mut cluster = Cluster::with_topic(3);
+    cluster.start(3);
+    assert!(!cluster.shut_down(1, Patience::Full).ready);
+    assert_eq!(cluster.ask(Request::BalanceLeaders), Response::BalanceLeaders { moved: 0 });
+    assert_eq!(cluster.shown(), "leader 2 isr 1,2 elr ");
 }
 
 #[test]
 fn nobody_waits_for_replicas_that_do_not_exist() {
     let mut cluster = Cluster::with_topic(1);
-    assert!(cluster.shut_down(1, false).ready);
+    assert!(cluster.shut_down(1, Patience::Full).ready);
     assert_eq!(cluster.shown(), "leader -1 isr  elr 1");
 }
 

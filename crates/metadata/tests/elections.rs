@@ -180,20 +180,6 @@ fn a_replica_found_damaged_while_running_hands_over() {
 }
 
 #[test]
-fn a_forgotten_broker_is_no_candidate_when_its_id_comes_back() {
-    let mut cluster = Cluster::with_topic(1);
-    let request = tidelog_wire::messages::UnregisterBrokerRequest { broker_id: 1 };
-    cluster.ask(Request::UnregisterBroker(request.clone()));
-    assert_eq!(cluster.shown(), "leader -1 isr  elr  last known 1");
-    match cluster.ask(Request::UnregisterBroker(request)) {
-        Response::UnregisterBroker(answer) => assert_eq!(answer.error_code, ErrorCode::BROKER_ID_NOT_REGISTERED),
-        other => panic!("{other:?}"),
-    }
-    cluster.start(1);
-    assert_eq!(cluster.shown(), "leader 1 isr 1 elr  recovering");
-}
-
-#[test]
 fn a_stalled_broker_hands_over_but_keeps_min_isr() {
     let mut cluster = Cluster::with_topic(3);
     let broker = cluster.identity(1);

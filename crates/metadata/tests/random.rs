@@ -24,7 +24,7 @@ enum Step {
     Fence(i32),
     Unfence(i32),
     Demote(i32),
-    ShutDown { id: i32, force: bool },
+    ShutDown { id: i32, patience: Patience },
     AlterIsr { partition: Index, members: Vec<i32>, late: bool },
     Damage { partition: Index, replica: Index },
     Recover { partition: Index, replica: Index },
@@ -35,7 +35,16 @@ enum Step {
     AllowUnclean { topic: Index, value: Option<&'static str> },
     Elect(i8),
     Balance,
+    Reassign { partition: Index, replicas: Option<Vec<i32>> },
     Unregister(i32),
+}
+
+fn patience() -> impl Strategy<Value = Patience> {
+    prop_oneof![Just(Patience::Full), Just(Patience::RunningOnly), Just(Patience::None)]
+}
+
+fn target() -> impl Strategy<Value = Vec<i32>> {
+    subsequence((1..=BROKERS).collect::<Vec<_>>(), 1..=BROKERS as usize).prop_shuffle()
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -48,7 +57,7 @@ fn step() -> impl Strategy<Value = Step> {
         4 => id().prop_map(Step::Fence),
         8 => id().prop_map(Step::Unfence),
         2 => id().prop_map(Step::Demote),
-        2 => (id(), any::<bool>()).prop_map(|(id, force)| Step::ShutDown { id, force }),
+        2 => (id(), patience()).prop_map(|(id, patience)| Step::ShutDown { id, patience }),
         10 => (index(), subsequence((1..=BROKERS).collect::<Vec<_>>(), 0..=BROKERS as usize), proptest::bool::weighted(0.1))
             .prop_map(|(partition, members, late)| Step::AlterIsr { partition, members, late }),
         2 => (index(), index()).prop_map(|(partition, replica)| Step::Damage { partition, replica }),
@@ -63,6 +72,8 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(topic, value)| Step::AllowUnclean { topic, value }),
         1 => (0..2_i8).prop_map(Step::Elect),
         1 => Just(Step::Balance),
+        4 => (index(), proptest::option::weighted(0.8, target()))
+            .prop_map(|(partition, replicas)| Step::Reassign { partition, replicas }),
         1 => id().prop_map(Step::Unregister),
     ]
 }
@@ -84,8 +95,8 @@ impl Step {
             Self::Fence(id) => with_broker(cluster, id, Request::FenceBroker),
             Self::Unfence(id) => with_broker(cluster, id, Request::UnfenceBroker),
             Self::Demote(id) => with_broker(cluster, id, Request::DemoteBroker),
-            Self::ShutDown { id, force } => {
-                with_broker(cluster, id, |broker| Request::ControlledShutdown { broker, force });
+            Self::ShutDown { id, patience } => {
+                with_broker(cluster, id, |broker| Request::ControlledShutdown { broker, patience });
             }
             Self::AlterIsr { partition, members, late } => alter_isr(cluster, partition, members, late),
             Self::Damage { partition, replica } => report(cluster, partition, replica, |broker, partition| {
@@ -121,6 +132,7 @@ impl Step {
             Self::Balance => {
                 cluster.ask(Request::BalanceLeaders);
             }
+            Self::Reassign { partition, replicas } => reassign(cluster, partition, replicas),
             Self::Unregister(broker_id) => {
                 cluster.ask(Request::UnregisterBroker(UnregisterBrokerRequest { broker_id }));
             }
@@ -158,6 +170,12 @@ fn report(
     let Some(id) = pick(cluster, partition) else { return };
     let replica = *replica.get(&cluster.image.partition(id).expect("picked").replicas);
     with_broker(cluster, replica.get(), |broker| request(broker, id));
+}
+
+fn reassign(cluster: &mut Cluster, partition: Index, replicas: Option<Vec<i32>>) {
+    let Some(id) = pick(cluster, partition) else { return };
+    let topic = cluster.image.topic_by_id(id.topic_id).expect("picked").name.to_string();
+    cluster.reassign_partition(&topic, id.partition.get(), replicas.as_deref());
 }
 
 fn alter_isr(cluster: &mut Cluster, partition: Index, members: Vec<i32>, late: bool) {

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use tidelog_metadata::config::StaticConfigs;
 use tidelog_metadata::{
     AlterPartition, BrokerIdentity, BrokerRegistration, ConfigResourceType, Context, CreateOrigin, Endpoint, IsrMember,
-    LeaderRecovery, LogPosition, Node, PartitionAlteration, ReplicaReport, Request, Response, Round, TopicIdPartition,
+    LeaderRecovery, LogPosition, Node, PartitionAlteration, Patience, ReplicaReport, Request, Response, Round, TopicIdPartition,
 };
 use tidelog_replication::{IsrOutcome, IsrProposal};
 use tidelog_wire::messages::create_topics_request::{CreatableReplicaAssignment, CreatableTopic, CreatableTopicConfig};
@@ -235,7 +235,8 @@ impl Controller {
 
     /// Whether the broker may stop now.
     pub fn shut_down(&mut self, id: i32, epoch: i64, force: bool) -> bool {
-        match self.ask(Request::ControlledShutdown { broker: identity(id, epoch), force }) {
+        let patience = if force { Patience::None } else { Patience::Full };
+        match self.ask(Request::ControlledShutdown { broker: identity(id, epoch), patience }) {
             Response::ControlledShutdown(Ok(progress)) => progress.ready,
             _ => true,
         }

@@ -29,6 +29,7 @@ pub(crate) fn record_to_proto(record: &Record) -> proto::Record {
                 broker_epoch: change.broker_epoch.get(),
             }),
             fenced: change.fenced,
+            stopping: change.stopping,
             in_controlled_shutdown: change.in_controlled_shutdown,
         }),
         Record::ReplicaUnclean { broker_id, partition, position } => Kind::ReplicaUnclean(proto::ReplicaUnclean {
@@ -76,6 +77,7 @@ pub(crate) fn record_from_proto(record: proto::Record) -> Result<Record, CodecEr
                 broker_id: broker.broker_id,
                 broker_epoch: broker.broker_epoch,
                 fenced: change.fenced,
+                stopping: change.stopping,
                 in_controlled_shutdown: change.in_controlled_shutdown,
             })
         }
@@ -118,6 +120,7 @@ fn registration_to_proto(registration: &RegisterBrokerRecord) -> proto::Register
         endpoints: registration.endpoints.iter().map(endpoint_to_proto).collect(),
         rack: registration.rack.as_ref().map(string),
         fenced: registration.fenced,
+        stopping: registration.stopping,
         in_controlled_shutdown: registration.in_controlled_shutdown,
     }
 }
@@ -131,6 +134,7 @@ fn registration_from_proto(registration: proto::RegisterBroker) -> Result<Regist
         endpoints: endpoints(registration.endpoints)?,
         rack: registration.rack.map(text),
         fenced: registration.fenced,
+        stopping: registration.stopping,
         in_controlled_shutdown: registration.in_controlled_shutdown,
     })
 }
@@ -147,6 +151,7 @@ fn whole_partition_to_proto(partition: &RegisteredPartition) -> proto::Partition
         last_known_elr: ids_to_proto(&partition.last_known_elr),
         adding_replicas: ids_to_proto(&partition.adding_replicas),
         removing_replicas: ids_to_proto(&partition.removing_replicas),
+        original_replicas: ids_to_proto(&partition.original_replicas),
         directories: partition.directories.iter().copied().map(uuid_to_bytes).collect(),
         leader: partition.leader.get(),
         leader_recovery: i32::from(partition.leader_recovery.code()),
@@ -166,6 +171,7 @@ fn whole_partition_from_proto(whole: proto::Partition) -> Result<RegisteredParti
         last_known_elr: ids(whole.last_known_elr),
         adding_replicas: ids(whole.adding_replicas),
         removing_replicas: ids(whole.removing_replicas),
+        original_replicas: ids(whole.original_replicas),
         directories: uuids(whole.directories)?,
         leader: BrokerId(whole.leader),
         leader_recovery: recovery(whole.leader_recovery)?,
@@ -187,6 +193,7 @@ fn change_to_proto(change: &PartitionChange) -> proto::PartitionChange {
         replicas: listed(&change.replicas),
         adding_replicas: listed(&change.adding_replicas),
         removing_replicas: listed(&change.removing_replicas),
+        original_replicas: listed(&change.original_replicas),
         directories: change
             .directories
             .as_ref()
@@ -208,6 +215,7 @@ fn change_from_proto(change: proto::PartitionChange) -> Result<PartitionChange, 
         replicas: listed(change.replicas),
         adding_replicas: listed(change.adding_replicas),
         removing_replicas: listed(change.removing_replicas),
+        original_replicas: listed(change.original_replicas),
         directories: change.directories.map(|directories| uuids(directories.ids)).transpose()?,
         leader: change.leader.map(BrokerId),
         leader_recovery: change.leader_recovery.map(recovery).transpose()?,

@@ -2,7 +2,9 @@
 
 use tidelog_internal_api::metadata as proto;
 use tidelog_internal_api::metadata::request::Kind;
-use tidelog_metadata::{AlterPartition, BrokerRegistration, CreateOrigin, IsrMember, PartitionAlteration, Request};
+use tidelog_metadata::{
+    AlterPartition, BrokerRegistration, CreateOrigin, IsrMember, PartitionAlteration, Patience, Request,
+};
 use tidelog_wire::types::{BrokerEpoch, BrokerId, LeaderEpoch, PartitionEpoch};
 
 use super::fields::*;
@@ -22,9 +24,10 @@ pub(crate) fn request_to_proto(request: &Request) -> proto::Request {
         Request::UnfenceBroker(broker) => Kind::UnfenceBroker(identity_to_proto(broker)),
         Request::FenceBroker(broker) => Kind::FenceBroker(identity_to_proto(broker)),
         Request::DemoteBroker(broker) => Kind::DemoteBroker(identity_to_proto(broker)),
-        Request::ControlledShutdown { broker, force } => Kind::ControlledShutdown(proto::ControlledShutdown {
+        Request::ControlledShutdown { broker, patience } => Kind::ControlledShutdown(proto::ControlledShutdown {
             broker: Some(identity_to_proto(broker)),
-            force: *force,
+            force: *patience == Patience::None,
+            running_only: *patience == Patience::RunningOnly,
         }),
         Request::AlterPartition(alter) => Kind::AlterPartition(alter_to_proto(alter)),
         Request::ReportUnclean { broker, replicas } => Kind::ReportUnclean(proto::ReportUnclean {
@@ -46,6 +49,9 @@ pub(crate) fn request_to_proto(request: &Request) -> proto::Request {
         Request::IncrementalAlterConfigs(request) => Kind::IncrementalAlterConfigs(kafka::request_to_proto(request)),
         Request::AlterConfigs(request) => Kind::AlterConfigs(kafka::request_to_proto(request)),
         Request::ElectLeaders(request) => Kind::ElectLeaders(kafka::request_to_proto(request)),
+        Request::AlterPartitionReassignments(request) => {
+            Kind::AlterPartitionReassignments(kafka::request_to_proto(request))
+        }
         Request::UnregisterBroker(request) => Kind::UnregisterBroker(kafka::request_to_proto(request)),
     };
     proto::Request { kind: Some(kind) }
@@ -67,7 +73,12 @@ pub(crate) fn request_from_proto(request: proto::Request) -> Result<Request, Cod
         Kind::FenceBroker(broker) => Request::FenceBroker(identity(broker)),
         Kind::DemoteBroker(broker) => Request::DemoteBroker(identity(broker)),
         Kind::ControlledShutdown(shutdown) => {
-            Request::ControlledShutdown { broker: some_identity(shutdown.broker)?, force: shutdown.force }
+            let patience = match (shutdown.force, shutdown.running_only) {
+                (true, _) => Patience::None,
+                (false, true) => Patience::RunningOnly,
+                (false, false) => Patience::Full,
+            };
+            Request::ControlledShutdown { broker: some_identity(shutdown.broker)?, patience }
         }
         Kind::AlterPartition(alter) => Request::AlterPartition(alter_from_proto(alter)?),
         Kind::ReportUnclean(report) => {
@@ -88,6 +99,9 @@ pub(crate) fn request_from_proto(request: proto::Request) -> Result<Request, Cod
         Kind::IncrementalAlterConfigs(message) => Request::IncrementalAlterConfigs(kafka::request_from_proto(message)?),
         Kind::AlterConfigs(message) => Request::AlterConfigs(kafka::request_from_proto(message)?),
         Kind::ElectLeaders(message) => Request::ElectLeaders(kafka::request_from_proto(message)?),
+        Kind::AlterPartitionReassignments(message) => {
+            Request::AlterPartitionReassignments(kafka::request_from_proto(message)?)
+        }
         Kind::UnregisterBroker(message) => Request::UnregisterBroker(kafka::request_from_proto(message)?),
     })
 }

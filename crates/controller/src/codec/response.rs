@@ -5,8 +5,8 @@ use tidelog_internal_api::metadata::response::Kind;
 use tidelog_metadata::{AlteredPartition, ControlledShutdownProgress, ProducerIdBlock, RequestError, Response};
 use tidelog_wire::ErrorCode;
 use tidelog_wire::messages::{
-    AlterConfigsRequest, CreatePartitionsRequest, CreateTopicsRequest, DeleteTopicsRequest, ElectLeadersRequest,
-    IncrementalAlterConfigsRequest, UnregisterBrokerRequest,
+    AlterConfigsRequest, AlterPartitionReassignmentsRequest, CreatePartitionsRequest, CreateTopicsRequest,
+    DeleteTopicsRequest, ElectLeadersRequest, IncrementalAlterConfigsRequest, UnregisterBrokerRequest,
 };
 use tidelog_wire::types::{BrokerEpoch, BrokerId, LeaderEpoch, PartitionEpoch, ProducerId};
 
@@ -44,6 +44,10 @@ pub(crate) fn response_to_proto(response: &Response) -> proto::Response {
         }
         Response::ElectLeaders(answer) => {
             (None, Kind::ElectLeaders(kafka::response_to_proto::<ElectLeadersRequest>(answer)))
+        }
+        Response::AlterPartitionReassignments(answer) => {
+            let message = kafka::response_to_proto::<AlterPartitionReassignmentsRequest>(answer);
+            (None, Kind::AlterPartitionReassignments(message))
         }
         Response::UnregisterBroker(answer) => {
             (None, Kind::UnregisterBroker(kafka::response_to_proto::<UnregisterBrokerRequest>(answer)))
@@ -115,6 +119,9 @@ pub(crate) fn response_from_proto(response: proto::Response) -> Result<Response,
         Kind::ElectLeaders(message) => {
             Response::ElectLeaders(kafka::response_from_proto::<ElectLeadersRequest>(message)?)
         }
+        Kind::AlterPartitionReassignments(message) => Response::AlterPartitionReassignments(
+            kafka::response_from_proto::<AlterPartitionReassignmentsRequest>(message)?,
+        ),
         Kind::UnregisterBroker(message) => {
             Response::UnregisterBroker(kafka::response_from_proto::<UnregisterBrokerRequest>(message)?)
         }

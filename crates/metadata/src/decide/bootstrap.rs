@@ -26,8 +26,12 @@ impl Round {
             None => self.found(cluster_id, default_configs),
         }
         for node in nodes {
-            if self.image.nodes().all(|known| known != node) {
-                self.push(Record::Node(node.clone()));
+            let known = self.image.nodes().find(|known| known.id == node.id).cloned();
+            // A broker that was forgotten stays so until it registers; who is registered counts anyway.
+            let is_broker = node.is_broker && known.as_ref().is_none_or(|known| known.is_broker);
+            let node = Node { is_broker, ..node.clone() };
+            if known.as_ref() != Some(&node) {
+                self.push(Record::Node(node));
             }
         }
         self.adopt_static_min_isr(context)

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use tidelog_wire::types::BrokerId;
 
+use super::replica_set::ReplicaSet;
 use super::{Context, Round};
 use crate::config::{Resolver, topic_config};
 use crate::image::{Image, LeaderRecovery, LogPosition, Partition, Topic, TopicIdPartition, min_insync_replicas};
@@ -20,7 +21,7 @@ pub(super) enum Election {
     Online,
     /// The first replica if it can lead; else as `Online`.
     Preferred,
-    /// Someone other than this broker, if anyone else can lead.
+    /// Someone other than this broker who is not about to stop either, if there is anyone.
     Avoiding(BrokerId),
     /// As `Online`, and if nobody can lead, an active replica that may lack records.
     Unclean,
@@ -43,8 +44,17 @@ impl TopicRules {
         }
     }
 
+    pub fn allow_unclean_election(&self) -> bool {
+        self.unclean_election
+    }
+
+    /// Of as many replicas.
+    fn min_isr_of(&self, replica_count: usize) -> usize {
+        min_insync_replicas(self.configured_min_isr, replica_count)
+    }
+
     pub fn min_isr(&self, partition: &Partition) -> usize {
-        min_insync_replicas(self.configured_min_isr, partition.target_replica_count())
+        min_insync_replicas(self.configured_min_isr, partition.min_isr_replica_count())
     }
 }
 
@@ -54,6 +64,7 @@ pub(super) struct PartitionUpdate<'a> {
     id: TopicIdPartition,
     before: &'a Partition,
     rules: TopicRules,
+    replicas: ReplicaSet,
     isr: Vec<BrokerId>,
     election: Election,
     leader_recovery: LeaderRecovery,
@@ -68,6 +79,7 @@ impl<'a> PartitionUpdate<'a> {
             id,
             before,
             rules,
+            replicas: ReplicaSet::of(before),
             isr: before.isr.iter().copied().filter(stays).collect(),
             election: Election::Online,
             leader_recovery: before.leader_recovery,
@@ -84,12 +96,19 @@ impl<'a> PartitionUpdate<'a> {
     }
 
     pub fn min_isr(&self) -> usize {
-        self.rules.min_isr(self.before)
+        self.rules.min_isr_of(self.replicas.min_isr_count())
     }
 
     /// The ISR is to be this; the caller has checked its members.
     pub fn with_isr(mut self, isr: Vec<BrokerId>) -> Self {
         self.isr = isr;
+        self
+    }
+
+    /// Other replicas, or a move to others; those that are dropped leave the ISR.
+    pub fn with_replicas(mut self, replicas: ReplicaSet) -> Self {
+        self.isr.retain(|member| replicas.all.contains(member));
+        self.replicas = replicas;
         self
     }
 
@@ -109,7 +128,8 @@ impl<'a> PartitionUpdate<'a> {
     }
 
     /// The record to write, if anything changes.
-    pub fn build(self) -> Option<PartitionChange> {
+    pub fn build(mut self) -> Option<PartitionChange> {
+        self.complete_move();
         let min_isr = self.min_isr();
         let mut outcome = self.outcome();
         if outcome.isr.len() >= min_isr {
@@ -124,17 +144,39 @@ impl<'a> PartitionUpdate<'a> {
             elr: changed(&before.elr, outcome.elr),
             last_known_elr: changed(&before.last_known_elr, outcome.last_known_elr),
             leader_recovery: changed(&before.leader_recovery, outcome.leader_recovery),
+            leader: changed(&before.leader, outcome.leader),
+            isr: changed(&before.isr, outcome.isr.clone()),
+            replicas: changed(&before.replicas, self.replicas.all.clone()),
+            adding_replicas: changed(&before.adding_replicas, self.replicas.adding.clone()),
+            removing_replicas: changed(&before.removing_replicas, self.replicas.removing.clone()),
+            original_replicas: changed(&before.original_replicas, self.replicas.original.clone()),
             ..nothing.clone()
         };
         if outcome.is_recovery {
             // The leader's log may have changed under its epoch, so even the same leader begins another.
             change.leader = Some(outcome.leader);
             change.isr = Some(outcome.isr);
-        } else {
-            change.leader = changed(&before.leader, outcome.leader);
-            change.isr = changed(&before.isr, outcome.isr);
+        }
+        if before.replicas.iter().any(|replica| !self.replicas.all.contains(replica)) {
+            // Who is dropped deletes its log and may be added again: nothing the leader saw of it may count then.
+            change.leader = Some(outcome.leader);
         }
         (change != nothing).then_some(change)
+    }
+
+    /// A move is over when all new replicas are in sync and those that stay are enough without those that go (KIP-455).
+    fn complete_move(&mut self) {
+        let ReplicaSet { adding, removing, .. } = &self.replicas;
+        let is_moving = !adding.is_empty() || !removing.is_empty();
+        if !is_moving || !adding.iter().all(|replica| self.isr.contains(replica)) {
+            return;
+        }
+        let completed = self.replicas.completed();
+        let staying = self.isr.iter().filter(|member| completed.all.contains(member)).count();
+        if staying >= self.rules.min_isr_of(completed.min_isr_count()) {
+            self.isr.retain(|member| completed.all.contains(member));
+            self.replicas = completed;
+        }
     }
 
     fn outcome(&self) -> Outcome {
@@ -164,7 +206,8 @@ impl<'a> PartitionUpdate<'a> {
 
     /// Those that were in ISR or ELR and are not in the new ISR: whole ones may still lead, others are remembered.
     fn eligible_and_last_known(&self) -> (Vec<BrokerId>, Vec<BrokerId>) {
-        let Partition { isr, elr, last_known_elr, replicas, .. } = self.before;
+        let Partition { isr, elr, last_known_elr, .. } = self.before;
+        let replicas = &self.replicas.all;
         let outside = |member: &&BrokerId| !self.isr.contains(member);
         let was_eligible = |member: &BrokerId| isr.contains(member) || elr.contains(member);
         let eligible = |member: &BrokerId| was_eligible(member) && is_whole(self.image, *member, self.id);
@@ -180,16 +223,20 @@ impl<'a> PartitionUpdate<'a> {
             let holds_all = self.isr.contains(member) || (self.isr.is_empty() && elr.contains(member));
             holds_all && self.image.is_active(*member)
         };
-        let mut in_order = self.before.replicas.iter().copied().filter(can_lead);
+        let in_order = || self.replicas.all.iter().copied().filter(can_lead);
+        let stays = |member: &BrokerId| self.image.is_staying(*member);
+        let first = || in_order().find(stays).or_else(|| in_order().next());
         let present = Some(self.before.leader).filter(can_lead);
         match self.election {
-            Election::Online | Election::Unclean => present.or_else(|| in_order.next()),
+            Election::Online | Election::Unclean => present.or_else(first),
             Election::Preferred => {
-                Some(self.before.preferred_leader()).filter(can_lead).or(present).or_else(|| in_order.next())
+                let preferred = self.replicas.all.first().copied().filter(can_lead).filter(stays);
+                preferred.or(present).or_else(first)
             }
             Election::Avoiding(avoided) => {
-                let other_than = |member: &BrokerId| *member != avoided;
-                present.filter(other_than).or_else(|| in_order.find(other_than)).or(present)
+                let other = |member: &BrokerId| *member != avoided && stays(member);
+                let moved = present.filter(other).or_else(|| in_order().find(other));
+                moved.or(present).or_else(first)
             }
         }
     }
@@ -211,11 +258,13 @@ impl<'a> PartitionUpdate<'a> {
             return None;
         }
         // A member of old may hold more than a replica that was never in sync.
-        let Partition { elr, last_known_elr, replicas, .. } = self.before;
+        let Partition { elr, last_known_elr, .. } = self.before;
+        let ReplicaSet { all, adding, .. } = &self.replicas;
         let was_in_sync = |member: &BrokerId| elr.contains(member) || last_known_elr.contains(member);
-        let active = || replicas.iter().copied().filter(|member| self.image.is_active(*member));
+        let active = || all.iter().copied().filter(|member| self.image.is_active(*member));
         let known = active().filter(was_in_sync).rev().max_by_key(|member| self.position_if_active(*member));
-        known.or_else(|| active().next())
+        // A replica that is being added may hold next to nothing.
+        known.or_else(|| active().find(|member| !adding.contains(member))).or_else(|| active().next())
     }
 
     fn position_if_active(&self, member: BrokerId) -> Option<LogPosition> {

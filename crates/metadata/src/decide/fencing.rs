@@ -46,12 +46,7 @@ impl Round {
 }
 
 fn fenced(identity: BrokerIdentity, fenced: bool) -> Record {
-    Record::BrokerChange(BrokerChange {
-        broker_id: identity.broker_id,
-        broker_epoch: identity.broker_epoch,
-        fenced: Some(fenced),
-        in_controlled_shutdown: None,
-    })
+    Record::BrokerChange(BrokerChange { fenced: Some(fenced), ..BrokerChange::nothing(identity) })
 }
 
 fn if_leaderless(update: PartitionUpdate<'_>) -> Option<PartitionChange> {

@@ -1,4 +1,4 @@
-//! Replicas chosen by the client, for CreateTopics and CreatePartitions.
+//! Replicas chosen by the client, for CreateTopics, CreatePartitions and AlterPartitionReassignments.
 
 use tidelog_wire::ErrorCode;
 use tidelog_wire::types::BrokerId;
@@ -12,14 +12,23 @@ pub(super) fn check_assignment(
     replicas: &[i32],
     replication_factor: Option<usize>,
 ) -> Result<Vec<BrokerId>, RequestError> {
-    let refuse = |message: String| Err(RequestError::new(ErrorCode::INVALID_REPLICA_ASSIGNMENT, message));
-    if replicas.is_empty() {
-        return refuse("a partition needs at least one replica".to_owned());
-    }
     if let Some(expected) = replication_factor
         && replicas.len() != expected
     {
-        return refuse(format!("a partition has {} replicas where the topic's others have {expected}", replicas.len()));
+        let message = format!("a partition has {} replicas where the topic's others have {expected}", replicas.len());
+        return refuse(message);
+    }
+    let replicas = check_replicas(image, replicas)?;
+    if !replicas.iter().any(|replica| image.is_active(*replica)) {
+        return refuse("all brokers named for a partition are fenced or shutting down".to_owned());
+    }
+    Ok(replicas)
+}
+
+/// Registered brokers, each named once.
+pub(super) fn check_replicas(image: &Image, replicas: &[i32]) -> Result<Vec<BrokerId>, RequestError> {
+    if replicas.is_empty() {
+        return refuse("a partition needs at least one replica".to_owned());
     }
     for (index, replica) in replicas.iter().enumerate() {
         if replicas[..index].contains(replica) {
@@ -29,9 +38,9 @@ pub(super) fn check_assignment(
             return refuse(format!("broker {replica} is not registered"));
         }
     }
-    let replicas: Vec<BrokerId> = replicas.iter().copied().map(BrokerId).collect();
-    if !replicas.iter().any(|replica| image.is_active(*replica)) {
-        return refuse("all brokers named for a partition are fenced or shutting down".to_owned());
-    }
-    Ok(replicas)
+    Ok(replicas.iter().copied().map(BrokerId).collect())
+}
+
+fn refuse<T>(message: String) -> Result<T, RequestError> {
+    Err(RequestError::new(ErrorCode::INVALID_REPLICA_ASSIGNMENT, message))
 }

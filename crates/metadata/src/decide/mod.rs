@@ -6,6 +6,7 @@
 
 mod alter_configs;
 mod alter_partition;
+mod alter_partition_reassignments;
 mod bootstrap;
 mod config_changes;
 mod controlled_shutdown;
@@ -21,6 +22,7 @@ mod new_topic;
 mod placement;
 mod producer_ids;
 mod register_broker;
+mod replica_set;
 mod topic_name;
 mod unclean;
 mod unregister_broker;
@@ -95,8 +97,8 @@ impl Round {
             Request::UnfenceBroker(broker) => Response::UnfenceBroker(self.unfence_broker(*broker, context)),
             Request::FenceBroker(broker) => Response::FenceBroker(self.fence_broker(*broker, context)),
             Request::DemoteBroker(broker) => Response::DemoteBroker(self.demote_broker(*broker, context)),
-            Request::ControlledShutdown { broker, force } => {
-                Response::ControlledShutdown(self.controlled_shutdown(*broker, *force, context))
+            Request::ControlledShutdown { broker, patience } => {
+                Response::ControlledShutdown(self.controlled_shutdown(*broker, *patience, context))
             }
             Request::AlterPartition(alteration) => Response::AlterPartition(self.alter_partition(alteration, context)),
             Request::ReportUnclean { broker, replicas } => {
@@ -117,6 +119,9 @@ impl Round {
             }
             Request::AlterConfigs(request) => Response::AlterConfigs(self.alter_configs(request, context)),
             Request::ElectLeaders(request) => Response::ElectLeaders(self.elect_leaders(request, context)),
+            Request::AlterPartitionReassignments(request) => {
+                Response::AlterPartitionReassignments(self.alter_partition_reassignments(request, context))
+            }
             Request::UnregisterBroker(request) => Response::UnregisterBroker(self.unregister_broker(request, context)),
         }
     }

@@ -62,6 +62,7 @@ pub(super) fn new_partition(image: &Image, topic_id: Uuid, partition: PartitionI
         last_known_elr: Vec::new(),
         adding_replicas: Vec::new(),
         removing_replicas: Vec::new(),
+        original_replicas: Vec::new(),
         directories: Vec::new(),
         leader_recovery: LeaderRecovery::Recovered,
         leader_epoch: LeaderEpoch(0),

@@ -121,6 +121,7 @@ fn registered(registration: &BrokerRegistration, broker_epoch: BrokerEpoch) -> R
         endpoints: registration.endpoints.clone(),
         rack: registration.rack.clone(),
         fenced: true,
+        stopping: false,
         in_controlled_shutdown: false,
     }))
 }

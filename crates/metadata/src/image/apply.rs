@@ -73,6 +73,7 @@ impl Image {
             endpoints: record.endpoints.clone(),
             rack: record.rack.clone(),
             fenced: record.fenced,
+            stopping: record.stopping,
             in_controlled_shutdown: record.in_controlled_shutdown,
             unclean: BTreeMap::new(),
         };
@@ -83,6 +84,7 @@ impl Image {
     fn change_broker(&mut self, change: &BrokerChange) -> Result<(), ApplyError> {
         let broker = self.broker_mut(change.broker_id, change.broker_epoch)?;
         broker.fenced = change.fenced.unwrap_or(broker.fenced);
+        broker.stopping = change.stopping.unwrap_or(broker.stopping);
         broker.in_controlled_shutdown = change.in_controlled_shutdown.unwrap_or(broker.in_controlled_shutdown);
         Ok(())
     }
@@ -148,6 +150,7 @@ impl Image {
             last_known_elr: record.last_known_elr.clone(),
             adding_replicas: record.adding_replicas.clone(),
             removing_replicas: record.removing_replicas.clone(),
+            original_replicas: record.original_replicas.clone(),
             directories: record.directories.clone(),
             leader: record.leader,
             leader_recovery: record.leader_recovery,
@@ -159,6 +162,7 @@ impl Image {
     }
 
     fn change_partition(&mut self, change: &PartitionChange) -> Result<(), ApplyError> {
+        let id = TopicIdPartition { topic_id: change.topic_id, partition: change.partition };
         let partition = self.partition_mut(change.topic_id, change.partition)?;
         let replicas_before = partition.replicas.clone();
         set_if_given(&mut partition.isr, &change.isr);
@@ -167,6 +171,7 @@ impl Image {
         set_if_given(&mut partition.replicas, &change.replicas);
         set_if_given(&mut partition.adding_replicas, &change.adding_replicas);
         set_if_given(&mut partition.removing_replicas, &change.removing_replicas);
+        set_if_given(&mut partition.original_replicas, &change.original_replicas);
         set_if_given(&mut partition.directories, &change.directories);
         set_if_given(&mut partition.leader_recovery, &change.leader_recovery);
         if let Some(leader) = change.leader {
@@ -177,17 +182,18 @@ impl Image {
         if let Some(replicas) = &change.replicas {
             self.placements.remove(change.topic_id, &replicas_before);
             self.placements.add(change.topic_id, replicas);
+            let removed: Vec<_> = replicas_before.into_iter().filter(|replica| !replicas.contains(replica)).collect();
+            self.forget_unclean(&removed, id);
         }
         if let Some(isr) = &change.isr {
-            let partition = TopicIdPartition { topic_id: change.topic_id, partition: change.partition };
-            self.mark_clean(isr, partition);
+            // A replica that its leader took into the ISR holds everything again.
+            self.forget_unclean(isr, id);
         }
         Ok(())
     }
 
-    /// A replica that its leader took into the ISR holds everything again.
-    fn mark_clean(&mut self, isr: &[BrokerId], partition: TopicIdPartition) {
-        for broker_id in isr {
+    fn forget_unclean(&mut self, replicas: &[BrokerId], partition: TopicIdPartition) {
+        for broker_id in replicas {
             if self.broker(*broker_id).is_some_and(|broker| broker.unclean.contains_key(&partition))
                 && let Ok(broker) = self.any_broker_mut(*broker_id)
             {

@@ -49,6 +49,9 @@ pub struct Broker {
     pub endpoints: Vec<Endpoint>,
     pub rack: Option<Str>,
     pub fenced: bool,
+    /// It has asked for a controlled shutdown: it leads only what nobody else can, and nobody waits for it.
+    pub stopping: bool,
+    /// Its controlled shutdown was granted: it leads nothing and is in no ISR.
     pub in_controlled_shutdown: bool,
     /// Replicas that may lack acknowledged records, and where they end. None of them is in an ISR or ELR.
     pub unclean: BTreeMap<TopicIdPartition, LogPosition>,
@@ -58,6 +61,11 @@ impl Broker {
     /// May lead and be in ISRs.
     pub fn is_active(&self) -> bool {
         !self.fenced && !self.in_controlled_shutdown
+    }
+
+    /// Active, and means to stay so.
+    pub fn is_staying(&self) -> bool {
+        self.is_active() && !self.stopping
     }
 
     pub fn endpoint(&self, listener: &str) -> Option<&Endpoint> {

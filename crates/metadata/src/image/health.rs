@@ -18,6 +18,8 @@ pub struct Health {
     pub at_min_isr: usize,
     /// The leader is not the preferred one.
     pub preferred_leader_imbalance: usize,
+    /// A reassignment is under way.
+    pub reassigning: usize,
     pub active_brokers: usize,
     pub fenced_brokers: usize,
 }
@@ -42,7 +44,7 @@ impl Image {
         for topic in self.topics.values() {
             let configured = self.configured_min_insync_replicas(&topic.name);
             for (_, partition) in topic.partitions().filter(|(_, partition)| counts(partition.leader)) {
-                let replica_count = partition.target_replica_count();
+                let replica_count = partition.min_isr_replica_count();
                 let min_isr = super::min_insync_replicas(configured, replica_count);
                 let isr = partition.isr.len();
                 health.partitions += 1;
@@ -50,6 +52,7 @@ impl Image {
                 health.under_replicated += usize::from(partition.is_under_replicated());
                 health.under_min_isr += usize::from(isr < min_isr);
                 health.at_min_isr += usize::from(isr == min_isr && min_isr < replica_count);
+                health.reassigning += usize::from(partition.is_reassigning());
                 health.preferred_leader_imbalance += usize::from(partition.leader != partition.preferred_leader());
             }
         }

@@ -73,6 +73,11 @@ impl Image {
         self.broker(broker_id).is_some_and(Broker::is_active)
     }
 
+    /// Whether the broker is active and has not asked to stop.
+    pub fn is_staying(&self, broker_id: BrokerId) -> bool {
+        self.broker(broker_id).is_some_and(Broker::is_staying)
+    }
+
     /// The brokers the cluster is known to have: configured ones with the broker role and registered ones, up or not
     /// (DESIGN 7.13). Default replication factors count these.
     pub fn known_brokers(&self) -> BTreeSet<BrokerId> {
@@ -149,11 +154,11 @@ impl Image {
     }
 
     /// Min ISR of the topic's partition, as leader and controller both count it: the topic's
-    /// `min.insync.replicas`, else the cluster-wide dynamic default, else half the target replicas rounded up; never
-    /// more than the target replicas. Static and per-broker values play no part, for they may differ between nodes;
+    /// `min.insync.replicas`, else the cluster-wide dynamic default, else half the replicas rounded up; never
+    /// more than all of them ([`Partition::min_isr_replica_count`]). Static and per-broker values play no part, for they may differ between nodes;
     /// a static one of the active controller becomes the dynamic default at Bootstrap.
     pub fn min_insync_replicas(&self, topic: &Topic, partition: &Partition) -> usize {
-        min_insync_replicas(self.configured_min_insync_replicas(&topic.name), partition.target_replica_count())
+        min_insync_replicas(self.configured_min_insync_replicas(&topic.name), partition.min_isr_replica_count())
     }
 
     /// `min.insync.replicas` as set for the topic or for the whole cluster.

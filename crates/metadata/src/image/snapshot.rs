@@ -42,6 +42,7 @@ fn registration(broker: &Broker) -> Record {
         endpoints: broker.endpoints.clone(),
         rack: broker.rack.clone(),
         fenced: broker.fenced,
+        stopping: broker.stopping,
         in_controlled_shutdown: broker.in_controlled_shutdown,
     }))
 }
@@ -64,6 +65,7 @@ fn whole(topic: &Topic, partition: TopicIdPartition, state: &Partition) -> Recor
         last_known_elr: state.last_known_elr.clone(),
         adding_replicas: state.adding_replicas.clone(),
         removing_replicas: state.removing_replicas.clone(),
+        original_replicas: state.original_replicas.clone(),
         directories: state.directories.clone(),
         leader: state.leader,
         leader_recovery: state.leader_recovery,

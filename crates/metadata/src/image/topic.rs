@@ -85,7 +85,8 @@ impl LeaderRecovery {
 /// Who holds and who leads a partition.
 ///
 /// ```text
-/// replicas        everyone who should hold it; the first is the preferred leader
+/// replicas        everyone who should hold it; the first is the preferred leader. During a reassignment the ones it
+///                 ends with, then those it removes
 ///   isr           caught up; only active brokers; contains the leader
 ///   elr           out of the ISR, yet hold everything committed (KIP-966)
 ///   last_known    were in ISR or ELR when it was last complete, and may have lost records since
@@ -100,6 +101,8 @@ pub struct Partition {
     pub last_known_elr: Vec<BrokerId>,
     pub adding_replicas: Vec<BrokerId>,
     pub removing_replicas: Vec<BrokerId>,
+    /// The replicas in their order before the reassignment under way; empty without one.
+    pub original_replicas: Vec<BrokerId>,
     /// In the order of `replicas`; empty while every broker has one log directory.
     pub directories: Vec<Uuid>,
     /// [`BrokerId::NONE`] when there is none.
@@ -128,8 +131,19 @@ impl Partition {
         self.target_replicas().count()
     }
 
+    pub fn is_reassigning(&self) -> bool {
+        !self.adding_replicas.is_empty() || !self.removing_replicas.is_empty()
+    }
+
+    /// As in Kafka, replicas that are being added are not missed yet.
     pub fn is_under_replicated(&self) -> bool {
-        self.isr.len() < self.target_replica_count()
+        self.isr.len() < self.replicas.len() - self.adding_replicas.len()
+    }
+
+    /// The replication factor that min ISR is derived from and capped at: while a reassignment changes it, the smaller
+    /// of both, for a growing one must not refuse producers until the new replicas have caught up.
+    pub fn min_isr_replica_count(&self) -> usize {
+        self.target_replica_count().min(self.replicas.len() - self.adding_replicas.len())
     }
 }
 

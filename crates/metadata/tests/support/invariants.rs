@@ -31,6 +31,7 @@ fn check_partition(image: &Image, id: TopicIdPartition, partition: &Partition, c
     assert_eq!(members.len(), distinct.len(), "{id}: ISR, ELR and last known are disjoint: {partition:?}");
     assert!(distinct.iter().all(|member| replicas.contains(member)), "{id}: members are replicas: {partition:?}");
     assert!(isr.iter().all(|member| image.is_active(*member)), "{id}: only active brokers are in sync: {partition:?}");
+    check_reassignment(id, partition);
     for member in isr.iter().chain(elr) {
         let broker = image.broker(*member);
         let is_whole = broker.is_some_and(|broker| !broker.unclean.contains_key(&id));
@@ -42,10 +43,25 @@ fn check_partition(image: &Image, id: TopicIdPartition, partition: &Partition, c
     } else {
         assert!(isr.contains(leader), "{id}: the leader is in the ISR: {partition:?}");
     }
-    let min_isr = tidelog_metadata::min_insync_replicas(configured_min_isr, partition.target_replica_count());
+    let min_isr = tidelog_metadata::min_insync_replicas(configured_min_isr, partition.min_isr_replica_count());
     if isr.len() >= min_isr {
         assert!(elr.is_empty() && last_known_elr.is_empty(), "{id}: ELR only below min ISR: {partition:?}");
     }
+}
+
+fn check_reassignment(id: TopicIdPartition, partition: &Partition) {
+    let Partition { replicas, adding_replicas: adding, removing_replicas: removing, original_replicas, .. } = partition;
+    let distinct: BTreeSet<&BrokerId> = replicas.iter().collect();
+    assert_eq!(distinct.len(), replicas.len(), "{id}: each replica once: {partition:?}");
+    let are_replicas = adding.iter().chain(removing).all(|replica| replicas.contains(replica));
+    assert!(are_replicas, "{id}: what is added and removed is a replica meanwhile: {partition:?}");
+    assert!(!adding.iter().any(|replica| removing.contains(replica)), "{id}: added or removed: {partition:?}");
+    let original: BTreeSet<&BrokerId> = original_replicas.iter().collect();
+    let expected: BTreeSet<&BrokerId> = match partition.is_reassigning() {
+        true => replicas.iter().filter(|replica| !adding.contains(replica)).collect(),
+        false => BTreeSet::new(),
+    };
+    assert_eq!(original, expected, "{id}: what cancellation returns to: {partition:?}");
 }
 
 fn check_step(before: &Image, after: &Image, id: TopicIdPartition, was: &Partition, is: &Partition) {
@@ -56,6 +72,10 @@ fn check_step(before: &Image, after: &Image, id: TopicIdPartition, was: &Partiti
     assert!(is.leader_epoch >= was.leader_epoch, "{id}: the leader epoch does not fall");
     if is.leader != was.leader {
         assert!(is.leader_epoch > was.leader_epoch, "{id}: a new leader has a new epoch");
+    }
+    if was.replicas.iter().any(|replica| !is.replicas.contains(replica)) {
+        assert!(is.leader_epoch > was.leader_epoch, "{id}: who was dropped is known to the leader no more");
+        assert!(was.isr.is_empty() || !is.isr.is_empty() || is.elr.iter().any(|id| was.isr.contains(id)), "{id}");
     }
     let epoch_of = |image: &Image| image.broker(is.leader).map(|broker| broker.epoch);
     if is.leader != BrokerId::NONE && is.leader == was.leader && epoch_of(before) != epoch_of(after) {

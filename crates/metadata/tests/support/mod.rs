@@ -7,6 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tidelog_metadata::config::StaticConfigs;
 use tidelog_metadata::*;
+use tidelog_wire::messages::AlterPartitionReassignmentsRequest;
+use tidelog_wire::messages::alter_partition_reassignments_request::{ReassignablePartition, ReassignableTopic};
 use tidelog_wire::messages::create_topics_request::{CreatableReplicaAssignment, CreatableTopic, CreatableTopicConfig};
 use tidelog_wire::messages::incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
 use tidelog_wire::messages::{CreateTopicsRequest, IncrementalAlterConfigsRequest};
@@ -131,9 +133,9 @@ impl Cluster {
         assert_eq!(self.ask(Request::UnfenceBroker(broker)), Response::UnfenceBroker(Ok(())));
     }
 
-    pub fn shut_down(&mut self, id: i32, force: bool) -> ControlledShutdownProgress {
+    pub fn shut_down(&mut self, id: i32, patience: Patience) -> ControlledShutdownProgress {
         let broker = self.identity(id);
-        match self.ask(Request::ControlledShutdown { broker, force }) {
+        match self.ask(Request::ControlledShutdown { broker, patience }) {
             Response::ControlledShutdown(Ok(progress)) => progress,
             other => panic!("{other:?}"),
         }
@@ -226,6 +228,32 @@ impl Cluster {
             Response::AlterPartition(Ok(mut answers)) => answers.remove(0),
             other => panic!("{other:?}"),
         }
+    }
+
+    /// Begins moving the topic's partition 0 to these brokers, or with `None` calls a move off.
+    pub fn reassign(&mut self, replicas: Option<&[i32]>) -> ErrorCode {
+        self.reassign_partition(TOPIC, 0, replicas)
+    }
+
+    pub fn reassign_partition(&mut self, topic: &str, partition_index: i32, replicas: Option<&[i32]>) -> ErrorCode {
+        let partition = ReassignablePartition { partition_index, replicas: replicas.map(<[i32]>::to_vec) };
+        let topic = ReassignableTopic { name: Str::from(topic.to_owned()), partitions: vec![partition] };
+        let request = AlterPartitionReassignmentsRequest { topics: vec![topic], ..Default::default() };
+        match self.ask(Request::AlterPartitionReassignments(request)) {
+            Response::AlterPartitionReassignments(response) => response.responses[0].partitions[0].error_code,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Partition 0's replicas, with `+` those being added and `-` those being removed.
+    pub fn replicas(&self) -> String {
+        let Partition { replicas, adding_replicas, removing_replicas, .. } = self.partition();
+        let shown = |id: &BrokerId| match (adding_replicas.contains(id), removing_replicas.contains(id)) {
+            (true, _) => format!("+{id}"),
+            (_, true) => format!("-{id}"),
+            (false, false) => id.to_string(),
+        };
+        replicas.iter().map(shown).collect::<Vec<_>>().join(",")
     }
 
     /// Partition 0 in one line: leader, ISR, ELR, last known.

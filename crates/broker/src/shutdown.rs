@@ -13,6 +13,8 @@ use crate::shard::Shard;
 
 /// By then the broker stops, ready or not (DESIGN 7.7); the controller gives up waiting a little earlier.
 const HAND_OVER_MAX: Duration = Duration::from_millis(8_500);
+/// How often a stopping broker looks whether the controller still answers.
+const CONTACT_CHECK: Duration = Duration::from_millis(100);
 /// After the hand-over producers still wait for their answers, which come once the new leaders have committed their
 /// records (DESIGN 7.7), and clients for what is on its way to them.
 const DRAIN_MIN: Duration = Duration::from_millis(50);
@@ -24,15 +26,33 @@ pub(crate) async fn hand_over(shard: &Rc<Shard>, session: &BrokerSession) {
     let began = Instant::now();
     session.request_controlled_shutdown().await;
     let mut state = session.state();
-    let ready = state.wait_for(|state| state.may_shut_down);
-    match timeout(HAND_OVER_MAX, ready).await {
-        Ok(Ok(_)) => info!(took = ?began.elapsed(), "handed over, stopping"),
-        Ok(Err(_)) | Err(_) => warn!(took = ?began.elapsed(), "not everything could be handed over, stopping"),
+    let ready = async { state.wait_for(|state| state.may_shut_down).await.is_ok() };
+    let is_ready = tokio::select! {
+        ready = timeout(HAND_OVER_MAX, ready) => ready.unwrap_or(false),
+        () = controller_gone(shard, session, began) => false,
+    };
+    match is_ready {
+        true => info!(took = ?began.elapsed(), "handed over, stopping"),
+        false => warn!(took = ?began.elapsed(), "not everything could be handed over, stopping"),
     }
     tokio::time::sleep(DRAIN_MIN).await;
     let drained_by = Instant::now() + DRAIN_MAX;
     while Instant::now() < drained_by && shard.partitions.all().iter().any(|partition| partition.has_parked_acks()) {
         tokio::time::sleep(DRAIN_STEP).await;
+    }
+}
+
+/// Returns when no controller has been heard for a session timeout since the stop began: a quorum that stopped too
+/// decides nothing any more.
+async fn controller_gone(shard: &Shard, session: &BrokerSession, began: Instant) {
+    let state = session.state();
+    let silence_max = shard.options.replica.session_timeout;
+    loop {
+        let heard = state.borrow().last_contact.unwrap_or(began).max(began);
+        if heard.elapsed() >= silence_max {
+            return;
+        }
+        tokio::time::sleep(CONTACT_CHECK).await;
     }
 }
 

@@ -68,6 +68,7 @@ fn partitions(text: &mut Text, shard: &Shard) {
         ("leadercount", "Partitions led by this broker.", health.partitions),
         ("underreplicatedpartitions", "Led partitions with replicas out of sync.", health.under_replicated),
         ("underminisrpartitioncount", "Led partitions below min.insync.replicas.", health.under_min_isr),
+        ("reassigningpartitions", "Led partitions that are being moved.", health.reassigning),
         ("atminisrpartitioncount", "Led partitions at min.insync.replicas.", health.at_min_isr),
     ];
     for (name, help, value) in gauges {

@@ -229,7 +229,13 @@ impl Cluster {
     }
 
     pub fn terminate_all(&mut self) -> Result<()> {
-        let processes: Vec<Process> = self.nodes.iter_mut().filter_map(|node| node.process.take()).collect();
+        let running: Vec<i32> = self.ids().filter(|id| self.is_running(*id)).collect();
+        self.terminate_together(&running)
+    }
+
+    /// SIGTERM to all of them at the same moment, and waits until the last has ended.
+    pub fn terminate_together(&mut self, ids: &[i32]) -> Result<()> {
+        let processes: Vec<Process> = ids.iter().filter_map(|id| self.node_mut(*id).process.take()).collect();
         for process in &processes {
             process.signal(Signal::TERM)?;
         }

@@ -343,6 +343,21 @@ impl Cluster {
         partition.replicas.iter().copied().find(|id| *id != leader).context("the partition has no follower")
     }
 
+    /// The node that coordinates a group.
+    pub fn coordinator(&self, group: &str) -> Result<i32> {
+        wait::until("the group has a coordinator", self.target.recovery_limit(), || {
+            probe::coordinator(&self.any_address()?, group).map(Some)
+        })
+    }
+
+    /// The committed offset of each partition of a topic, -1 where there is none.
+    pub fn committed_offsets(&self, group: &str, topic: &str, partitions: i32) -> Result<Vec<i64>> {
+        wait::until("the group's offsets can be fetched", self.target.recovery_limit(), || {
+            let coordinator = self.address(self.coordinator(group)?);
+            probe::committed_offsets(&coordinator, group, topic, partitions).map(Some)
+        })
+    }
+
     /// The active controller.
     pub fn controller(&self) -> Result<i32> {
         wait::until("there is an active controller", self.target.recovery_limit(), || {

@@ -43,7 +43,7 @@ fn cache_dir() -> Result<PathBuf> {
 }
 
 /// Installs into `<cache>/<name>` once, whatever runs at the same time; a broken attempt is made anew.
-fn installed(name: &str, install: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
+pub fn installed(name: &str, install: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
     let cache = cache_dir()?;
     let dir = cache.join(name);
     let lock = File::create(cache.join(format!("{name}.lock")))?;

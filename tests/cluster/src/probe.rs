@@ -68,6 +68,10 @@ impl<'a> Fields<'a> {
         Ok(i32::from_be_bytes(self.take(4)?.try_into()?))
     }
 
+    fn int64(&mut self) -> Result<i64> {
+        Ok(i64::from_be_bytes(self.take(8)?.try_into()?))
+    }
+
     fn string(&mut self) -> Result<String> {
         let length = self.int16()?.max(0);
         Ok(String::from_utf8(self.take(length as usize)?.to_vec())?)
@@ -206,4 +210,40 @@ pub fn quorum_leader(address: &str) -> Result<i32> {
     let (_index, error) = (fields.int32()?, fields.int16()?);
     ensure!(error == 0, "DescribeQuorum failed with error {error}");
     fields.int32()
+}
+
+/// FindCoordinator version 1: the node that coordinates a group.
+pub fn coordinator(address: &str, group: &str) -> Result<i32> {
+    const GROUP: i8 = 0;
+    let answer = ask(address, request(10, 1).string(group).int8(GROUP))?;
+    let fields = &mut Fields(&answer);
+    let (_throttle_ms, error, _message) = (fields.int32()?, fields.int16()?, fields.string()?);
+    ensure!(error == 0, "FindCoordinator failed with error {error}");
+    fields.int32()
+}
+
+/// OffsetFetch version 2, asked of the coordinator: the committed offset of each of a topic's partitions,
+/// -1 where there is none.
+pub fn committed_offsets(address: &str, group: &str, topic: &str, partitions: i32) -> Result<Vec<i64>> {
+    let mut body = request(9, 2).string(group).int32(1).string(topic).int32(partitions);
+    for partition in 0..partitions {
+        body = body.int32(partition);
+    }
+    let answer = ask(address, body)?;
+    let fields = &mut Fields(&answer);
+    let mut committed = Vec::new();
+    fields.array(|topic| {
+        topic.string()?;
+        committed.extend(topic.array(|partition| {
+            let (index, offset) = (partition.int32()?, partition.int64()?);
+            let (_metadata, error) = (partition.string()?, partition.int16()?);
+            ensure!(error == 0, "OffsetFetch of partition {index} failed with error {error}");
+            Ok((index, offset))
+        })?);
+        Ok(())
+    })?;
+    let error = fields.int16()?;
+    ensure!(error == 0, "OffsetFetch failed with error {error}");
+    committed.sort_unstable();
+    Ok(committed.into_iter().map(|(_, offset)| offset).collect())
 }

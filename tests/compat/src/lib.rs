@@ -2,6 +2,13 @@
 //!
 //! The clients themselves are installed by [`tidelog_cluster_tests::external`].
 
+pub mod checker;
+pub mod client;
+pub mod event;
+pub mod group;
+pub mod member;
+pub mod tour;
+
 use std::env;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};

@@ -1,0 +1,48 @@
+// A group member on kafkajs.
+
+import kafkajs from 'kafkajs'
+import { assigned, brokers, byHand, revoked, settings, stopping, tell } from './member.js'
+
+const kafka = new kafkajs.Kafka({ brokers, logLevel: kafkajs.logLevel.NOTHING, retry: { initialRetryTime: 100 } })
+const consumer = kafka.consumer({
+  groupId: settings.group,
+  sessionTimeout: 6000,
+  heartbeatInterval: 500,
+  metadataMaxAge: 1000,
+  maxWaitTimeInMs: 200
+})
+
+consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
+  const topics = Object.entries(payload.memberAssignment)
+  assigned(topics.flatMap(([topic, partitions]) => partitions.map(partition => `${topic}-${partition}`)))
+})
+consumer.on(consumer.events.REBALANCING, revoked)
+consumer.on(consumer.events.CRASH, ({ payload }) => {
+  revoked()
+  tell('error', { message: String(payload.error) })
+})
+
+async function eachBatch ({ batch, resolveOffset, heartbeat, isRunning, isStale }) {
+  const partition = `${batch.topic}-${batch.partition}`
+  let next = -1
+  for (const message of batch.messages) {
+    if (!isRunning() || isStale()) break
+    tell('record', { partition, offset: Number(message.offset), value: message.value.toString() })
+    resolveOffset(message.offset)
+    next = Number(message.offset) + 1
+  }
+  if (byHand && next >= 0) {
+    await consumer.commitOffsets([{ topic: batch.topic, partition: batch.partition, offset: String(next) }])
+    tell('committed', { offsets: { [partition]: next } })
+  }
+  await heartbeat()
+}
+
+await consumer.connect()
+const topic = settings.pattern ? new RegExp(settings.pattern) : settings.topic
+await consumer.subscribe({ topics: [topic], fromBeginning: true })
+await consumer.run({ autoCommit: !byHand, autoCommitInterval: 500, eachBatch })
+await stopping
+await consumer.stop()
+await consumer.disconnect()
+tell('closed')

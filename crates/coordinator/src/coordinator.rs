@@ -192,6 +192,11 @@ impl Coordinator {
         self.groups.offset_count()
     }
 
+    #[cfg(test)]
+    pub(crate) fn groups(&self) -> &Groups {
+        &self.groups
+    }
+
     fn turn(&mut self, now_ms: i64, topics: &dyn Topics, act: impl FnOnce(&mut Groups, &mut Turn)) -> Outcome {
         let mut turn = Turn::new(now_ms, topics, &self.config);
         act(&mut self.groups, &mut turn);

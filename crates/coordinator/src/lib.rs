@@ -13,6 +13,8 @@ mod group;
 mod offsets;
 mod outcome;
 mod record;
+#[cfg(test)]
+mod testing;
 mod topics;
 mod turn;
 

@@ -1,5 +1,8 @@
 //! Groups of the protocol in which the coordinator assigns partitions (KIP-848).
 
+mod assignor;
+mod partitions;
+
 use bytes::Bytes;
 use tidelog_wire::messages::consumer_group_describe_response::DescribedGroup;
 use tidelog_wire::messages::{ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse};

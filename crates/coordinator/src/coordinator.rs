@@ -21,7 +21,7 @@ use crate::{Caller, GroupConfig, Outcome, Response, TimerKey, Topics, group, off
 #[derive(Debug)]
 pub struct Coordinator {
     config: Arc<GroupConfig>,
-    groups: Groups,
+    pub(crate) groups: Groups,
 }
 
 impl Coordinator {

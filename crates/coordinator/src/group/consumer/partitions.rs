@@ -10,6 +10,8 @@ use tidelog_wire::Uuid;
 pub struct Partitions(BTreeMap<Uuid, Vec<i32>>);
 
 impl Partitions {
+    pub const EMPTY: Self = Self(BTreeMap::new());
+
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

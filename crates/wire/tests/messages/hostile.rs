@@ -11,7 +11,7 @@ const FREE_BYTES: usize = 1 << 20;
 const BYTES_PER_INPUT_BYTE: usize = 8;
 
 /// Decodes under the memory bound; what could be decoded can be encoded again.
-fn decode_bounded(name: &str, version: i16, bytes: Vec<u8>) -> bool {
+pub fn decode_bounded(name: &str, version: i16, bytes: Vec<u8>) -> bool {
     let bytes = Bytes::from(bytes);
     let allowed = bytes.len() * BYTES_PER_INPUT_BYTE + FREE_BYTES;
     let (decoded, peak) = peak_during(|| (codec(name).decode)(bytes.clone(), version));

@@ -1,10 +1,12 @@
 //! Every message in every version: against the schemas, against another implementation, against hostile bytes.
 //!
 //! `TIDELOG_FUZZ_ROUNDS=100 cargo test -p tidelog-wire --test messages` runs a hundred times as many
-//! cases as an ordinary run; `TIDELOG_FUZZ_SEED` starts from another seed.
+//! cases as an ordinary run; `TIDELOG_FUZZ_SEED` starts from another seed. Each message is also a fuzz target of its own:
+//! `cargo bolero test -p tidelog-wire fuzz::FetchRequest` lets libFuzzer search.
 
 mod allocations;
 mod bytes_of;
+mod fuzz;
 mod hostile;
 mod oracle;
 #[path = "../../build/parse.rs"]
@@ -16,6 +18,7 @@ mod round_trip;
 mod schema;
 mod versions;
 
+use std::ops::RangeInclusive;
 use std::path::Path;
 
 use bytes::Bytes;
@@ -25,6 +28,7 @@ use tidelog_wire::{DecodeError, EncodeError, Reader, Schema, Writer};
 /// A generated message, without its type.
 pub struct Codec {
     pub name: &'static str,
+    pub versions: RangeInclusive<i16>,
     /// Whether the bytes can be decoded.
     pub decode: fn(Bytes, i16) -> bool,
     pub recode: fn(Bytes, i16) -> Result<Recoded, DecodeError>,
@@ -57,6 +61,7 @@ macro_rules! codecs {
     ($($name:ident)*) => {
         const CODECS: &[Codec] = &[$(Codec {
             name: stringify!($name),
+            versions: <$name as Schema>::VERSIONS,
             decode: decode::<$name>,
             recode: recode::<$name>,
         }),*];

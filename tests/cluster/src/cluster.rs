@@ -307,6 +307,11 @@ impl Cluster {
         self.wait_in_sync(topic, partitions, usize::from(replicas as u16))
     }
 
+    /// Gives a topic more partitions.
+    pub fn add_partitions(&self, topic: &str, count: i32) -> Result<()> {
+        probe::create_partitions(&self.any_address()?, topic, count)
+    }
+
     /// Creates a topic of one partition on the given nodes.
     pub fn create_topic_on(&self, topic: &str, nodes: &[i32]) -> Result<()> {
         probe::create_topic_on(&self.any_address()?, topic, nodes)?;

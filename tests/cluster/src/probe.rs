@@ -198,6 +198,20 @@ fn create(address: &str, topic: &str, layout: impl Fn(Bytes) -> Bytes) -> Result
     }
 }
 
+/// CreatePartitions version 0: the topic has `count` partitions afterwards.
+pub fn create_partitions(address: &str, topic: &str, count: i32) -> Result<()> {
+    const CHOSEN_BY_THE_BROKER: i32 = -1;
+    let body = request(37, 0).int32(1).string(topic).int32(count).int32(CHOSEN_BY_THE_BROKER);
+    let answer = ask(address, body.int32(CREATE_TIMEOUT_MS).int8(0))?;
+    let fields = &mut Fields(&answer);
+    let _throttle_ms = fields.int32()?;
+    let results = fields.array(|topic| Ok((topic.string()?, topic.int16()?, topic.string()?)))?;
+    match results.first().context("an answer about no topic")? {
+        (_, 0, _) => Ok(()),
+        (_, error, message) => bail!("adding partitions to {topic} failed with error {error}: {message}"),
+    }
+}
+
 /// DescribeQuorum version 0: the id of the active controller, -1 if unknown.
 pub fn quorum_leader(address: &str) -> Result<i32> {
     let topic = "__cluster_metadata";

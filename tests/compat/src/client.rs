@@ -116,7 +116,8 @@ fn go_program() -> Result<PathBuf> {
         fs::create_dir_all(dir)?;
         let mut build = Command::new(go);
         build.args(["build", "-mod=readonly", "-buildvcs=false", "-o"]).arg(dir.join("member")).arg(".");
-        build.current_dir(source);
+        // An older Go fetches the one that go.mod asks for.
+        build.env("GOTOOLCHAIN", "auto").current_dir(source);
         run(build, "", BUILD_LIMIT).map(|_| ())
     })?;
     Ok(dir.join("member"))

@@ -92,6 +92,17 @@ impl Member {
         self.events().iter().filter(|event| is_meant(&event.what)).count()
     }
 
+    /// Every partition it has given up so far, in that order.
+    pub fn revoked(&self) -> Vec<Partition> {
+        let mut all = Vec::new();
+        self.each(|what| {
+            if let What::Revoked { partitions } = what {
+                all.extend(partitions.iter().cloned());
+            }
+        });
+        all
+    }
+
     pub fn records(&self) -> usize {
         self.count(|what| matches!(what, What::Record { .. }))
     }

@@ -23,9 +23,14 @@ const LOAD: Load = Load { name: "tour", records_per_second: 100, value_bytes: 32
 
 /// Brokers that let a group notice a crash within six seconds, whatever its protocol.
 pub fn brisk_brokers() -> Spec {
+    brokers_with_session_timeout_ms("6000")
+}
+
+/// Members of the consumer protocol have the brokers' session timeout; classic ones tell their own.
+pub fn brokers_with_session_timeout_ms(session_timeout_ms: &str) -> Spec {
     let consumer_groups = [
         ("min.session.timeout.ms", "6000"),
-        ("session.timeout.ms", "6000"),
+        ("session.timeout.ms", session_timeout_ms),
         ("min.heartbeat.interval.ms", "500"),
         ("heartbeat.interval.ms", "500"),
     ];
@@ -72,8 +77,8 @@ fn partitions() -> BTreeSet<Partition> {
     partitions_of(TOPIC, PARTITIONS)
 }
 
-/// Runs a part of the tour for all groups at the same time.
-fn each(groups: &mut [Group], part: impl Fn(&mut Group) -> Result<()> + Sync) -> Result<()> {
+/// Runs a part of a story for all groups at the same time.
+pub fn each(groups: &mut [Group], part: impl Fn(&mut Group) -> Result<()> + Sync) -> Result<()> {
     thread::scope(|scope| {
         let parts: Vec<_> = groups.iter_mut().map(|group| scope.spawn(|| part(group))).collect();
         let outcomes: Vec<Result<()>> =

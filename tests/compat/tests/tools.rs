@@ -16,6 +16,7 @@ const OFFSETS: &str = "org.apache.kafka.tools.GetOffsetShell";
 const DELETE_RECORDS: &str = "org.apache.kafka.tools.DeleteRecordsCommand";
 const LOG_DIRS: &str = "org.apache.kafka.tools.LogDirsCommand";
 const API_VERSIONS: &str = "org.apache.kafka.tools.BrokerApiVersionsCommand";
+const REASSIGN: &str = "org.apache.kafka.tools.reassign.ReassignPartitionsCommand";
 const ELECT: &str = "org.apache.kafka.tools.LeaderElectionCommand";
 
 /// Runs a tool that takes `--bootstrap-server` first, and returns its standard output.
@@ -175,5 +176,35 @@ fn kafka_broker_api_versions_and_preferred_election_work() {
         wait::for_condition("the preferred leader leads", SETTLE_LIMIT, || {
             Ok(cluster.leader("elected", 0)? == preferred)
         })
+    });
+}
+
+#[test]
+fn kafka_reassign_partitions_moves_a_replica() {
+    scenario(Spec::brokers(3), |cluster| {
+        cluster.create_topic_on("moved", &[1, 2])?;
+        let lines: String = (0..100).map(|n| format!("{n}\n")).collect();
+        kcat(&["-P", "-b", &cluster.bootstrap(), "-t", "moved", "-X", "acks=all"], &lines)?;
+        let [topics, plan] = ["topics.json", "plan.json"].map(|name| cluster.dir().join(name));
+        fs::write(&topics, r#"{"topics": [{"topic": "moved"}], "version": 1}"#)?;
+        fs::write(&plan, r#"{"version": 1, "partitions": [{"topic": "moved", "partition": 0, "replicas": [3, 2]}]}"#)?;
+        let [topics, plan] = [topics.to_str().context("path")?, plan.to_str().context("path")?];
+
+        let generated = ["--generate", "--topics-to-move-json-file", topics, "--broker-list", "2,3"];
+        expect(
+            &tool(cluster, REASSIGN, &generated)?,
+            &["Current partition replica assignment", r#""replicas":[1,2]"#],
+        )?;
+        let execute = ["--execute", "--reassignment-json-file", plan, "--throttle", "50000000"];
+        expect(&tool(cluster, REASSIGN, &execute)?, &["Successfully started partition reassignment"])?;
+        let verify = ["--verify", "--reassignment-json-file", plan];
+        wait::for_condition("the move is complete", SETTLE_LIMIT, || {
+            Ok(tool(cluster, REASSIGN, &verify)?.contains("moved-0 is completed"))
+        })?;
+        ensure!(cluster.partitions("moved")?[0].replicas == [3, 2], "{:?}", cluster.partitions("moved")?);
+        expect(&tool(cluster, REASSIGN, &["--list"])?, &["No partition reassignments found"])?;
+        let read = kcat(&["-C", "-q", "-e", "-b", &cluster.bootstrap(), "-t", "moved", "-o", "beginning"], "")?;
+        ensure!(read.stdout == lines, "{}", read.stdout);
+        Ok(())
     });
 }

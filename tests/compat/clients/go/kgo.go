@@ -24,6 +24,7 @@ func runKgo(stopping context.Context, settings Settings) error {
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
 		kgo.SessionTimeout(sessionTimeout),
 		kgo.HeartbeatInterval(heartbeatInterval),
+		kgo.MetadataMinAge(metadataMaxAge),
 		kgo.MetadataMaxAge(metadataMaxAge),
 		kgo.AutoCommitInterval(commitInterval),
 		kgo.BlockRebalanceOnPoll(),

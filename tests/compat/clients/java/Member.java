@@ -63,7 +63,7 @@ public final class Member {
         properties.put("group.protocol", protocol);
         if (protocol.equals("classic")) {
             // The consumer protocol leaves these to the broker.
-            properties.put("session.timeout.ms", "6000");
+            properties.put("session.timeout.ms", settings.getOrDefault("session_ms", "6000"));
             properties.put("heartbeat.interval.ms", "500");
             String assignor = settings.getOrDefault("assignor", "range").equals("range")
                     ? "RangeAssignor" : "CooperativeStickyAssignor";

@@ -1,7 +1,8 @@
-// A group member on @platformatic/kafka.
+// A group member on @platformatic/kafka. It always commits by hand: the automatic commit takes what was fetched
+// for what was read, so that a crash skips records, and that is no fault of the broker.
 
 import { Consumer, MessagesStreamFallbackModes, MessagesStreamModes, stringDeserializers } from '@platformatic/kafka'
-import { assigned, brokers, byHand, owns, revoked, settings, stopping, tell } from './member.js'
+import { assigned, brokers, owns, revoked, settings, stopping, tell } from './member.js'
 
 const protocol = settings.protocol ?? 'classic'
 // The consumer protocol leaves these to the broker.
@@ -12,9 +13,12 @@ const consumer = new Consumer({
   groupId: settings.group,
   groupProtocol: protocol,
   deserializers: stringDeserializers,
-  autocommit: byHand ? false : 500,
+  autocommit: false,
   maxWaitTime: 200,
   metadataMaxAge: 1000,
+  // Longer than any broker takes to be replaced.
+  retries: 120,
+  retryDelay: 250,
   ...timeouts
 })
 
@@ -31,23 +35,30 @@ const stream = await consumer.consume({
   fallbackMode: MessagesStreamFallbackModes.EARLIEST
 })
 stream.on('error', error => tell('error', { message: String(error) }))
-stopping.then(async () => {
-  await consumer.close(true)
-  tell('closed')
-  process.exit(0)
+
+let working = false
+let stopped = false
+stopping.then(() => {
+  stopped = true
+  if (!working) stream.close()
 })
 
 for await (const message of stream) {
+  if (stopped) break
   const partition = `${message.topic}-${message.partition}`
   // The stream goes on with what it had fetched before a rebalance.
   if (!owns(partition)) continue
+  working = true
   tell('record', { partition, offset: Number(message.offset), value: message.value })
-  if (byHand) {
-    try {
-      await message.commit()
-      tell('committed', { offsets: { [partition]: Number(message.offset) + 1 } })
-    } catch (error) {
-      tell('error', { message: String(error) })
-    }
+  try {
+    await message.commit()
+    tell('committed', { offsets: { [partition]: Number(message.offset) + 1 } })
+  } catch (error) {
+    tell('error', { message: String(error) })
   }
+  working = false
+  if (stopped) break
 }
+await consumer.close(true)
+tell('closed')
+process.exit(0)

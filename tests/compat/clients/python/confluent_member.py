@@ -5,7 +5,7 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 from member import by_hand, name, settings, stopping, tell
 
 # The consumer protocol leaves these to the broker.
-CLASSIC = {"session.timeout.ms": 6000, "heartbeat.interval.ms": 500}
+CLASSIC = {"session.timeout.ms": int(settings.get("session_ms", "6000")), "heartbeat.interval.ms": 500}
 
 
 config = {

@@ -18,7 +18,7 @@ pub fn open(groups: &mut Groups, turn: &mut Turn, group_id: &Str) -> Result<(), 
     if !classic.is_empty() {
         return Err(Refusal::unknown_group(group_id));
     }
-    classic::tombstone(classic, group_id, &mut turn.outcome);
+    classic::tombstone(classic, &mut turn.outcome);
     group.kind = Kind::Consumer(Box::default());
     Ok(())
 }

@@ -5,7 +5,7 @@ use tidelog_wire::Reader;
 
 use super::change::Change;
 use super::records;
-use crate::group::{Groups, Kind};
+use crate::group::{Groups, Kind, classic};
 use crate::record::{RecordKind, ReplayError};
 
 /// A record of one of this protocol's kinds; `key` stands after the kind.
@@ -23,7 +23,7 @@ pub(crate) fn replay(
         group.apply(change);
         if is_end && let Some(group) = groups.get_mut(&group_id) {
             // Its offsets may outlive it.
-            group.kind = Kind::Classic(Box::default());
+            group.kind = Kind::Classic(Box::new(classic::ClassicGroup::new(group_id.detached())));
             groups.remove_if_unused(&group_id);
         }
         return Ok(());

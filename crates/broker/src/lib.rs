@@ -30,6 +30,7 @@ mod producer_ids;
 mod recovery;
 mod shard;
 mod shutdown;
+mod throttle;
 mod timers;
 mod turn;
 

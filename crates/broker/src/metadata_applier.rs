@@ -20,6 +20,7 @@ use tracing::{info, warn};
 use crate::partition::{PartitionHandle, PartitionHost, PartitionId};
 use crate::recovery::Recovered;
 use crate::shard::Shard;
+use crate::throttle::Throttled;
 
 /// Applies images one after the other.
 pub(crate) struct MetadataApplier {
@@ -111,6 +112,9 @@ impl MetadataApplier {
         }
         for change in diff.topics.iter().filter(|change| !deleted(change)) {
             self.apply_topic(&image, *change);
+        }
+        if !diff.configs.is_empty() {
+            self.shard.throttles.configure(&image, &self.shard.options);
         }
         if !diff.brokers.is_empty() || !diff.configs.is_empty() {
             let configured: Vec<_> = diff.configs.iter().collect();
@@ -207,6 +211,7 @@ impl MetadataApplier {
         let identity = shard.identity();
         let protocol = Protocol::new(identity.broker_id, identity.broker_epoch, settings, offsets, high_watermark);
         let host = Rc::new(PartitionHost::new(id, shard.partitions.next_key(), log, protocol));
+        host.throttled.set(Throttled::of(image, topic, index, shard.node_id()));
         shard.partitions.insert(Rc::clone(&host));
         Ok(host)
     }
@@ -254,6 +259,7 @@ impl MetadataApplier {
             }
             if is_configured(topic) {
                 let (config, settings) = configuration(&self.shard, image, topic);
+                host.throttled.set(Throttled::of(image, topic, host.id.index, self.shard.node_id()));
                 host.configured(&self.shard, config, settings);
             }
         }
@@ -316,6 +322,7 @@ pub(crate) fn configuration(shard: &Shard, image: &Image, topic: &Topic) -> (Arc
         durability: if config.write_caching { Durability::PageCache } else { Durability::Flushed },
         replica_lag_time_max_ms: replica.lag_time_max.as_millis() as i64,
         session_timeout_ms: replica.session_timeout.as_millis() as i64,
+        followers_serve_consumers: replica.serve_nearby,
     };
     (Arc::new(config), settings)
 }

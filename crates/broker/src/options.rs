@@ -103,6 +103,8 @@ pub struct ReplicaOptions {
     pub fetch_sessions_max: usize,
     /// `broker.session.timeout.ms`: a leader without controller and without followers for this long steps aside.
     pub session_timeout: Duration,
+    /// `replica.selector.class`: consumers are sent to an in-sync replica in their own rack (KIP-392).
+    pub serve_nearby: bool,
 }
 
 impl Default for ReplicaOptions {
@@ -115,6 +117,7 @@ impl Default for ReplicaOptions {
             consumer_fetch_max_bytes: 57_671_680,
             fetch_sessions_max: 1000,
             session_timeout: Duration::from_millis(1500),
+            serve_nearby: false,
         }
     }
 }

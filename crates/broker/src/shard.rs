@@ -28,6 +28,7 @@ use crate::options::BrokerOptions;
 use crate::partition::{PartitionHandle, PartitionTable};
 use crate::peers::Peers;
 use crate::producer_ids::ProducerIds;
+use crate::throttle::Throttles;
 use crate::timers::Timers;
 use crate::turn::Turn;
 
@@ -52,6 +53,7 @@ pub(crate) struct Shard {
     pub sessions: FetchSessions,
     pub fetchers: Fetchers,
     pub isr_proposals: IsrProposals,
+    pub throttles: Throttles,
     pub producer_ids: ProducerIds,
     pub deletions: Deletions,
     pub marks: Marks,
@@ -100,6 +102,7 @@ impl Shard {
             turn: Turn::default(),
             fetchers: Fetchers::default(),
             isr_proposals: IsrProposals::default(),
+            throttles: Throttles::default(),
             producer_ids: ProducerIds::default(),
             deletions: Deletions::default(),
             marks: Marks::default(),

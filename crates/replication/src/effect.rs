@@ -18,7 +18,7 @@ pub enum Effect {
     /// Answer every parked acks=all produce whose records end above `beyond` with this error.
     FailAcks { beyond: Offset, error: AckError },
     /// What consumers may read grew (or became readable at all): look at their parked fetches and ListOffsets again
-    /// with [`Partition::consumer_fetch`](crate::Partition::consumer_fetch).
+    /// with [`Partition::consumer_fetch`](crate::Partition::consumer_fetch). On a follower: those of consumers nearby.
     WakeConsumers,
     /// Followers have something to learn (records, a high watermark, a log start): look at their parked fetches again
     /// with [`Partition::follower_answer`](crate::Partition::follower_answer).

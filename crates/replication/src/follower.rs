@@ -106,7 +106,9 @@ impl Follower {
         let Some(announced) = self.announced.take() else {
             return;
         };
-        local.advance_high_watermark(announced.high_watermark.min(local.log.end), out);
+        if local.advance_high_watermark(announced.high_watermark.min(local.log.end), out) {
+            out.push(Effect::WakeConsumers);
+        }
         let start = announced.log_start.min(local.high_watermark());
         if start > local.log.start {
             self.advancing_start = true;

@@ -164,7 +164,7 @@ impl Leader {
             return;
         }
         if self.exposes(local) {
-            if hidden_before {
+            if hidden_before || local.settings.followers_serve_consumers {
                 out.push(Effect::WakeFollowers);
             }
             out.push(Effect::WakeConsumers);
@@ -193,6 +193,14 @@ impl Leader {
             return Err(FetchError::OffsetNotAvailable);
         }
         Ok(ConsumerView { log_start: local.log.start, high_watermark: local.high_watermark(), leader_epoch })
+    }
+
+    pub fn followers_at(&self, offset: Offset) -> impl Iterator<Item = (BrokerId, Offset)> {
+        let in_sync = self.others.iter().filter(|other| self.isr.committed().contains(&other.id));
+        in_sync.filter_map(move |other| {
+            let (start, end) = (other.log_start()?, other.durable_end()?);
+            (start <= offset && offset <= end).then_some((other.id, end))
+        })
     }
 
     pub fn follower_fetched(
@@ -290,8 +298,9 @@ impl Leader {
         let told = self.others.iter().find(|other| other.id == fetch.replica);
         let told = told.map_or(high_watermark, |other| other.told_high_watermark);
         // A demoted leader waits for the high watermark to pass what it appended, and that is below our epoch's start.
-        // Above it, high watermarks travel with the records.
-        let news = told < high_watermark.min(self.epoch_start) || fetch.log_start < local.log.start;
+        // Above it, high watermarks travel with the records, unless consumers wait for them over there.
+        let awaited = if local.settings.followers_serve_consumers { high_watermark } else { self.epoch_start };
+        let news = told < high_watermark.min(awaited) || fetch.log_start < local.log.start;
         FetchAnswer::Read {
             from: fetch.fetch_offset,
             up_to: local.log.end,

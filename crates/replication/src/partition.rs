@@ -36,6 +36,8 @@ pub struct Settings {
     pub replica_lag_time_max_ms: i64,
     /// `broker.session.timeout.ms`: silence of the controller and of an ISR member after which a leader steps aside.
     pub session_timeout_ms: i64,
+    /// Consumers may be sent to followers (KIP-392): those hear of every high watermark, also without records.
+    pub followers_serve_consumers: bool,
 }
 
 /// When any shard of this broker last received a Fetch from another broker.
@@ -295,6 +297,38 @@ impl Partition {
             return Err(FetchError::OffsetOutOfRange { log_start: view.log_start });
         }
         Ok(view)
+    }
+
+    /// As [`Partition::consumer_fetch`], for a consumer that may read from a follower (KIP-392). Up to our high watermark
+    /// our log is the leader's; what the consumer has seen above it, there or elsewhere, is yet to reach us.
+    pub fn nearby_fetch(
+        &self,
+        current_leader_epoch: Option<LeaderEpoch>,
+        offset: Offset,
+    ) -> Result<ConsumerView, FetchError> {
+        if !matches!(self.role, Role::Follower(_)) {
+            return self.consumer_fetch(current_leader_epoch, offset);
+        }
+        if current_leader_epoch.is_some_and(|epoch| epoch != self.leader_epoch) {
+            return Err(self.refuse(current_leader_epoch));
+        }
+        if self.truncation != Truncation::None {
+            return Err(FetchError::OffsetNotAvailable);
+        }
+        let (log, high_watermark) = (self.local.log, self.local.high_watermark());
+        if offset < log.start || offset > log.end {
+            return Err(FetchError::OffsetOutOfRange { log_start: log.start });
+        }
+        Ok(ConsumerView { log_start: log.start, high_watermark, leader_epoch: self.leader_epoch })
+    }
+
+    /// In-sync followers that a consumer can go on with at `offset`, each with the end of what it has. None on a follower.
+    pub fn followers_at(&self, offset: Offset) -> impl Iterator<Item = (BrokerId, Offset)> {
+        let leader = match &self.role {
+            Role::Leader(leader) => Some(leader),
+            Role::Idle | Role::Follower(_) => None,
+        };
+        leader.into_iter().flat_map(move |leader| leader.followers_at(offset))
     }
 
     /// For ListOffsets: what a consumer may see, with the same refusals. `None`: the request did not say an epoch.

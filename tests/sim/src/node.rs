@@ -105,6 +105,7 @@ impl Node {
             durability: if self.write_caching { Durability::PageCache } else { Durability::Flushed },
             replica_lag_time_max_ms: self.replica_lag_time_max_ms,
             session_timeout_ms: SESSION_TIMEOUT_MS,
+            followers_serve_consumers: false,
         }
     }
 

@@ -1,6 +1,6 @@
 //! Fetch (1): reads batches, for consumers and followers alike.
 //!
-//! v7 sessions (KIP-227), v9 leader epochs, v12 last fetched epoch and divergence, v13 topic ids, v15 the replica's own
+//! v7 sessions (KIP-227), v9 leader epochs, v11 the consumer's rack (KIP-392), v12 last fetched epoch and divergence, v13 topic ids, v15 the replica's own
 //! epoch (KIP-903), v16 node endpoints (KIP-951). A replica id counts only on the inter-broker listener and only with the
 //! epoch that the broker is registered with; anyone else who sets it is refused.
 
@@ -46,6 +46,7 @@ pub(crate) fn handle(call: Call) {
         min_bytes: request.min_bytes.max(0) as usize,
         max_bytes: request.max_bytes.clamp(0, bytes_max) as usize,
         read_committed: request.isolation_level == 1,
+        rack: (context.version >= 11).then(|| request.rack_id.detached()),
         is_full: request.session_epoch <= NEW_SESSION,
         has_leader: context.version >= 12,
         has_endpoints: context.version >= 16,

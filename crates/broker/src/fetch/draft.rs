@@ -10,7 +10,7 @@ use tidelog_wire::messages::FetchResponse;
 use tidelog_wire::messages::fetch_response::{
     EpochEndOffset, FetchableTopicResponse, LeaderIdAndEpoch, NodeEndpoint, PartitionData,
 };
-use tidelog_wire::types::{Offset, PartitionIndex};
+use tidelog_wire::types::{BrokerId, Offset, PartitionIndex};
 use tidelog_wire::{ErrorCode, Str, Uuid};
 use tokio::sync::oneshot;
 
@@ -85,6 +85,14 @@ impl Draft {
 
     pub(super) fn marks(&mut self, topic: &TopicKey, index: PartitionIndex, marks: Marks, read_committed: bool) {
         self.push(topic, index, with_records(marks, Bytes::new(), read_committed));
+    }
+
+    /// The consumer is to read from this follower instead (KIP-392).
+    pub(super) fn elsewhere(&mut self, topic: &TopicKey, index: PartitionIndex, marks: Marks, preferred: BrokerId) {
+        self.is_urgent = true;
+        let data =
+            PartitionData { preferred_read_replica: preferred.get(), ..with_records(marks, Bytes::new(), false) };
+        self.push(topic, index, data);
     }
 
     pub(super) fn diverging(&mut self, topic: &TopicKey, index: PartitionIndex, end: EpochEnd) {

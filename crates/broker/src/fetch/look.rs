@@ -6,6 +6,7 @@ use tidelog_commitlog::{ReadError, ReadStart};
 use tidelog_replication::{FetchAnswer, FetchError};
 use tidelog_wire::ErrorCode;
 use tidelog_wire::types::{BrokerEpoch, BrokerId, Offset};
+use tokio::time::Instant;
 
 use super::draft::{Draft, Marks, News};
 use super::park::FetchCall;
@@ -22,6 +23,8 @@ pub(super) struct Look<'a> {
     pub draft: Draft,
     /// The request's time is over: what still waits is answered as it is.
     pub is_last: bool,
+    /// When to look again at what the throttle holds back.
+    pub throttled_until: Option<Instant>,
 }
 
 impl Look<'_> {
@@ -32,10 +35,16 @@ impl Look<'_> {
             self.draft.error(&slot.topic, slot.index, code, hint, Offset(-1));
             return SlotState::Queued;
         };
-        match partition.consumer_fetch(slot.asked.current_leader_epoch, slot.asked.fetch_offset) {
+        let view = self.call.view(&partition, slot.asked.current_leader_epoch, slot.asked.fetch_offset);
+        let marks = view.map(|view| Marks { high_watermark: view.high_watermark, log_start: view.log_start });
+        if let (Ok(marks), Some(nearer)) = (marks, self.nearer(slot, &partition)) {
+            self.draft.elsewhere(&slot.topic, slot.index, marks, nearer);
+            return SlotState::Queued;
+        }
+        match view {
             Ok(view) if slot.asked.fetch_offset < view.high_watermark => {
                 let marks = Marks { high_watermark: view.high_watermark, log_start: view.log_start };
-                self.read(slot, &partition, view.high_watermark, marks);
+                self.read(slot, &partition, view.high_watermark, marks, usize::MAX);
                 SlotState::Queued
             }
             Ok(_) => SlotState::Idle,
@@ -47,6 +56,21 @@ impl Look<'_> {
                 SlotState::Queued
             }
         }
+    }
+
+    /// A follower in the consumer's rack, if this leader is in another and has consumers read nearby (KIP-392).
+    fn nearer(&self, slot: &Slot, partition: &PartitionHandle) -> Option<BrokerId> {
+        let options = &self.shard.options;
+        let rack = self.call.rack.as_ref().filter(|rack| options.replica.serve_nearby && !rack.is_empty())?;
+        if options.rack.as_deref() == Some(rack.as_str()) {
+            return None;
+        }
+        let image = self.shard.image();
+        let is_near = |follower| {
+            let broker = image.broker(follower).filter(|broker| broker.is_active());
+            broker.is_some_and(|broker| broker.rack.as_ref() == Some(rack)) && !self.shard.peers.is_suspect(follower)
+        };
+        partition.follower_near(slot.asked.fetch_offset, is_near)
     }
 
     /// Returns the slot's next state: having sent anything, we wait for the follower to name the partition again.
@@ -65,8 +89,21 @@ impl Look<'_> {
             FetchAnswer::Read { from, up_to, high_watermark, log_start, news } => {
                 let marks = Marks { high_watermark, log_start };
                 if from < up_to {
-                    return match self.read(slot, &partition, up_to, marks) {
+                    let is_throttled = partition.throttled.get().as_leader;
+                    if is_throttled && self.is_held_back(&partition, replica) {
+                        return SlotState::Queued;
+                    }
+                    let bytes_before = self.draft.record_bytes;
+                    let room_max = match is_throttled {
+                        true => self.shard.throttles.as_leader.answer_bytes_max(),
+                        false => usize::MAX,
+                    };
+                    return match self.read(slot, &partition, up_to, marks, room_max) {
                         true => {
+                            if is_throttled {
+                                let bytes = self.draft.record_bytes - bytes_before;
+                                self.shard.throttles.as_leader.spent(bytes, Instant::now());
+                            }
                             partition.answer_sent(replica, high_watermark);
                             SlotState::Sent
                         }
@@ -94,11 +131,19 @@ impl Look<'_> {
         }
     }
 
+    /// Whether the throttle has nothing left for a follower that catches up. One that is in sync is never slowed down.
+    fn is_held_back(&mut self, partition: &PartitionHandle, replica: BrokerId) -> bool {
+        let free_at = self.shard.throttles.as_leader.exceeded_until(Instant::now());
+        let held = free_at.filter(|_| !partition.is_in_sync(replica));
+        self.throttled_until = self.throttled_until.max(held);
+        held.is_some()
+    }
+
     /// Reads into the draft if there is room; returns whether anything was added. The first batch of an answer may be
     /// larger than the room, or a reader with small limits would never get past it.
-    fn read(&mut self, slot: &Slot, partition: &PartitionHandle, up_to: Offset, marks: Marks) -> bool {
+    fn read(&mut self, slot: &Slot, partition: &PartitionHandle, up_to: Offset, marks: Marks, room_max: usize) -> bool {
         let left = self.call.max_bytes.saturating_sub(self.draft.record_bytes);
-        let room = slot.asked.max_bytes.min(left);
+        let room = slot.asked.max_bytes.min(left).min(room_max);
         let is_first = self.draft.record_bytes == 0;
         if room == 0 && !is_first {
             return false;

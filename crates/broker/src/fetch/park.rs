@@ -1,8 +1,11 @@
 //! Answering a fetch: now, when enough has come, or when its time is over.
 
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::time::Duration;
 
+use tidelog_replication::{ConsumerView, FetchError};
+use tidelog_wire::Str;
+use tidelog_wire::types::{LeaderEpoch, Offset};
 use tokio::time::Instant;
 
 use super::draft::{Draft, Marks};
@@ -11,6 +14,7 @@ use super::session::{FetchSession, Reader};
 use super::slot::SlotState;
 use crate::dispatch::Reply;
 use crate::net::ListenerInfo;
+use crate::partition::PartitionHandle;
 use crate::shard::Shard;
 use crate::timers::{Expires, TimerKey};
 
@@ -24,6 +28,8 @@ pub(crate) struct FetchCall {
     pub min_bytes: usize,
     pub max_bytes: usize,
     pub read_committed: bool,
+    /// The consumer's; empty if it has none. `None` from one that reads from leaders only.
+    pub rack: Option<Str>,
     /// Every partition named appears in the answer (no session yet).
     pub is_full: bool,
     /// Whether the version of the request has room for the current leader, and for its endpoint.
@@ -31,6 +37,21 @@ pub(crate) struct FetchCall {
     pub has_endpoints: bool,
     /// For the endpoints in the answer.
     pub listener: Rc<ListenerInfo>,
+}
+
+impl FetchCall {
+    /// What the consumer may read here, if anything.
+    pub(super) fn view(
+        &self,
+        partition: &PartitionHandle,
+        epoch: Option<LeaderEpoch>,
+        offset: Offset,
+    ) -> Result<ConsumerView, FetchError> {
+        match self.rack {
+            Some(_) => partition.nearby_fetch(epoch, offset),
+            None => partition.consumer_fetch(epoch, offset),
+        }
+    }
 }
 
 /// A request that waits for more.
@@ -114,8 +135,8 @@ impl FetchSession {
     }
 
     /// Looks at all queued slots. `is_last`: the request's time is over, so what still waits is answered with an error.
-    fn draft(&self, shard: &Rc<Shard>, call: &FetchCall, is_last: bool) -> Draft {
-        let mut look = Look { shard, call, draft: Draft::default(), is_last };
+    fn draft(self: &Rc<Self>, shard: &Rc<Shard>, call: &FetchCall, is_last: bool) -> Draft {
+        let mut look = Look { shard, call, draft: Draft::default(), is_last, throttled_until: None };
         let mut slots = self.slots.borrow_mut();
         if is_last {
             for slot in std::mem::take(&mut slots.waiting) {
@@ -138,7 +159,14 @@ impl FetchSession {
                 slots.queue.push_back(index);
             }
         }
-        look.draft
+        let Look { draft, throttled_until, .. } = look;
+        drop(slots);
+        if let Some(until) = throttled_until
+            && !self.awaits_throttle.replace(true)
+        {
+            shard.timers.add(until, Rc::new(Unthrottled(Rc::downgrade(self))) as _);
+        }
+        draft
     }
 
     fn send(self: &Rc<Self>, shard: &Rc<Shard>, call: FetchCall, mut draft: Draft) {
@@ -173,7 +201,7 @@ impl FetchSession {
         let slots = self.slots.borrow();
         for slot in slots.all.iter().flatten().filter(|slot| slot.state == SlotState::Idle) {
             if let Some(partition) = &slot.partition
-                && let Ok(view) = partition.consumer_fetch(slot.asked.current_leader_epoch, slot.asked.fetch_offset)
+                && let Ok(view) = call.view(partition, slot.asked.current_leader_epoch, slot.asked.fetch_offset)
             {
                 let marks = Marks { high_watermark: view.high_watermark, log_start: view.log_start };
                 draft.marks(&slot.topic, slot.index, marks, call.read_committed);
@@ -198,5 +226,17 @@ fn is_enough(reader: Reader, draft: &Draft, call: &FetchCall) -> bool {
     match reader {
         Reader::Consumer => draft.is_urgent || draft.record_bytes >= call.min_bytes.max(1) || call.min_bytes == 0,
         Reader::Follower(..) => draft.is_urgent || draft.record_bytes > 0,
+    }
+}
+
+/// The throttle may have something left for a session again.
+struct Unthrottled(Weak<FetchSession>);
+
+impl Expires for Unthrottled {
+    fn expire(self: Rc<Self>, shard: &Rc<Shard>) {
+        if let Some(session) = self.0.upgrade() {
+            session.awaits_throttle.set(false);
+            FetchSession::look_again(&session, shard);
+        }
     }
 }

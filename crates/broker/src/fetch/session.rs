@@ -34,6 +34,8 @@ pub(crate) struct FetchSession {
     touched: RefCell<Touched>,
     /// It waits in the turn's list of sessions to look at.
     pub(super) scheduled: Cell<bool>,
+    /// A timer is booked for when the throttle lets it go on.
+    pub(super) awaits_throttle: Cell<bool>,
 }
 
 #[derive(Default)]
@@ -67,12 +69,18 @@ impl FetchSession {
             parked: RefCell::default(),
             touched: RefCell::default(),
             scheduled: Cell::new(false),
+            awaits_throttle: Cell::new(false),
         })
     }
 
     /// The partition of a slot changed.
     pub(crate) fn touch(session: &Rc<Self>, shard: &Shard, slot: usize) {
         session.touched.borrow_mut().add(slot);
+        Self::look_again(session, shard);
+    }
+
+    /// A parked request is to be looked at in this turn.
+    pub(super) fn look_again(session: &Rc<Self>, shard: &Shard) {
         if session.parked.borrow().is_some() && !session.scheduled.replace(true) {
             shard.turn.answer(Rc::clone(session));
         }

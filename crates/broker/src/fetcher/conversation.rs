@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use tidelog_metadata::TopicIdPartition;
 use tidelog_replication::{FetchPosition, FetchVerdict};
 use tidelog_wire::messages::FetchRequest;
 use tidelog_wire::types::PartitionIndex;
@@ -219,11 +220,26 @@ impl<'a> Conversation<'a> {
                 self.shard.fetchers.ready(self.shard, position.leader, &partition);
                 continue;
             }
+            if let Some(until) = self.held_back(&partition) {
+                self.delayed.entry(until).or_default().push(partition);
+                continue;
+            }
             let key = (partition.id.topic_id, partition.id.index);
             named.push((key.0, key.1, position));
             self.members.insert(key, Member { partition, position, asked_in: number });
         }
         named
+    }
+
+    /// While the throttle has nothing left for replicas that catch up, this one is not asked for.
+    fn held_back(&self, partition: &PartitionHandle) -> Option<Instant> {
+        let until = self.shard.throttles.as_follower.exceeded_until(Instant::now());
+        until.filter(|_| partition.throttled.get().as_follower && !self.is_in_sync(partition))
+    }
+
+    fn is_in_sync(&self, partition: &PartitionHandle) -> bool {
+        let id = TopicIdPartition { topic_id: partition.id.topic_id, partition: partition.id.index };
+        self.shard.image().partition(id).is_some_and(|state| state.isr.contains(&self.shard.node_id()))
     }
 
     async fn answered(&mut self, answer: Bytes, back_off: &mut BackOff) -> Result<(), Ended> {
@@ -252,6 +268,9 @@ impl<'a> Conversation<'a> {
                 };
                 let (answer, records) = request::read(data);
                 has_records |= !records.is_empty();
+                if member.partition.throttled.get().as_follower {
+                    self.shard.throttles.as_follower.spent(records.len(), Instant::now());
+                }
                 let verdict = member.partition.fetch_answered(self.shard, &member.position, &answer, records);
                 match verdict {
                     FetchVerdict::BackOff => {

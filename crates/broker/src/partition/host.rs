@@ -14,6 +14,7 @@ use super::append::PendingProduce;
 use super::trim::TrimWaiter;
 use super::watch::Watcher;
 use crate::shard::Shard;
+use crate::throttle::Throttled;
 
 /// How the rest of the shard holds a partition. Partitions of one shard are called directly; where a partition lives is
 /// this type's business and nobody else's.
@@ -58,6 +59,8 @@ pub(crate) struct PartitionHost {
     pub damage_reported: Cell<bool>,
     /// Deleted, reassigned or closed: nothing happens to it any more.
     pub stopped: Cell<bool>,
+    /// How the topic's config has its replication throttled.
+    pub throttled: Cell<Throttled>,
     /// Bytes appended since the start, by which parked fetches estimate what became readable.
     pub appended_bytes: Cell<u64>,
     pub(super) watchers: RefCell<Vec<Watcher>>,
@@ -96,6 +99,7 @@ impl PartitionHost {
             stepped_aside: Cell::new(false),
             damage_reported: Cell::new(false),
             stopped: Cell::new(false),
+            throttled: Cell::default(),
             appended_bytes: Cell::new(0),
             watchers: RefCell::default(),
         }

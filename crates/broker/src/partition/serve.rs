@@ -39,6 +39,27 @@ impl PartitionHost {
         self.state.borrow().protocol.consumer_fetch(current_leader_epoch, offset)
     }
 
+    /// For a consumer that reads from followers too.
+    pub(crate) fn nearby_fetch(
+        &self,
+        current_leader_epoch: Option<LeaderEpoch>,
+        offset: Offset,
+    ) -> Result<ConsumerView, FetchError> {
+        self.state.borrow().protocol.nearby_fetch(current_leader_epoch, offset)
+    }
+
+    /// The in-sync follower with the most records among those that `is_near` and can go on at `offset`.
+    pub(crate) fn follower_near(&self, offset: Offset, is_near: impl Fn(BrokerId) -> bool) -> Option<BrokerId> {
+        let state = self.state.borrow();
+        let near = state.protocol.followers_at(offset).filter(|(follower, _)| is_near(*follower));
+        near.max_by_key(|(_, end)| *end).map(|(follower, _)| follower)
+    }
+
+    /// Leaders only.
+    pub(crate) fn is_in_sync(&self, replica: BrokerId) -> bool {
+        self.state.borrow().protocol.isr().contains(&replica)
+    }
+
     pub(crate) fn consumer_view(&self, current_leader_epoch: Option<LeaderEpoch>) -> Result<ConsumerView, FetchError> {
         self.state.borrow().protocol.consumer_view(current_leader_epoch)
     }

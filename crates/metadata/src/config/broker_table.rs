@@ -363,8 +363,7 @@ pub const BROKER_CONFIGS: &[ConfigDefinition] = &[
     ConfigDefinition::new("max.incremental.fetch.session.cache.slots", Int, "1000", "Fetch sessions kept.")
         .valid(Valid::AtLeast(0)),
     ConfigDefinition::new("replica.selector.class", Class, "", "Which replica a consumer reads from.")
-        .without_default()
-        .without_effect(),
+        .without_default(),
     // Groups, transactions, producers
     ConfigDefinition::new("offsets.topic.num.partitions", Int, "50", "Partitions of the topic of committed offsets.")
         .valid(Valid::AtLeast(1)),
@@ -460,7 +459,7 @@ pub const BROKER_CONFIGS: &[ConfigDefinition] = &[
     )
     .valid(Valid::AtLeast(1))
     .cluster_wide(),
-    // Throttling of replication: kept, without effect
+    // Throttling of replication
     ConfigDefinition::new(
         "leader.replication.throttled.rate",
         Long,
@@ -468,8 +467,7 @@ pub const BROKER_CONFIGS: &[ConfigDefinition] = &[
         "Bytes per second throttled replicas may be fetched with.",
     )
     .valid(Valid::AtLeast(0))
-    .per_broker()
-    .without_effect(),
+    .per_broker(),
     ConfigDefinition::new(
         "follower.replication.throttled.rate",
         Long,
@@ -477,8 +475,7 @@ pub const BROKER_CONFIGS: &[ConfigDefinition] = &[
         "Bytes per second throttled replicas fetch.",
     )
     .valid(Valid::AtLeast(0))
-    .per_broker()
-    .without_effect(),
+    .per_broker(),
     // Security
     ConfigDefinition::new("sasl.enabled.mechanisms", List, "GSSAPI", "SASL mechanisms offered.").without_effect(),
     ConfigDefinition::new("ssl.keystore.certificate.chain", Password, "", "Certificate chain in PEM.")

@@ -50,13 +50,13 @@ pub const TOPIC_CONFIGS: &[ConfigDefinition] = &[
         .valid(Valid::AtLeast(0)).synonyms(&[same_unit("log.flush.interval.ms")]).without_effect(),
     ConfigDefinition::new("follower.replication.throttled.replicas", List, "",
         "Replicas whose fetching is throttled, as partition:broker, or * for all.")
-        .valid(Valid::ThrottledReplicas).without_effect(),
+        .valid(Valid::ThrottledReplicas),
     ConfigDefinition::new("index.interval.bytes", Int, "4096",
         "Bytes of log between two entries of the offset index.")
         .valid(Valid::AtLeast(0)).synonyms(&[same_unit("log.index.interval.bytes")]),
     ConfigDefinition::new("leader.replication.throttled.replicas", List, "",
         "Replicas whose being fetched from is throttled, as partition:broker, or * for all.")
-        .valid(Valid::ThrottledReplicas).without_effect(),
+        .valid(Valid::ThrottledReplicas),
     ConfigDefinition::new("local.retention.bytes", Long, "-2",
         "With tiered storage, bytes kept locally; -2 follows retention.bytes.")
         .valid(Valid::AtLeast(-2)).synonyms(&[same_unit("log.local.retention.bytes")]).without_effect(),

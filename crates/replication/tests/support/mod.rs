@@ -115,7 +115,12 @@ impl PeerContact for Heard {
 }
 
 pub fn settings(durability: Durability) -> Settings {
-    Settings { durability, replica_lag_time_max_ms: LAG_MS, session_timeout_ms: SESSION_MS }
+    Settings {
+        durability,
+        replica_lag_time_max_ms: LAG_MS,
+        session_timeout_ms: SESSION_MS,
+        followers_serve_consumers: false,
+    }
 }
 
 impl Replica {

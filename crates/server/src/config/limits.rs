@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tidelog_broker::{DiskOptions, NetworkLimits, ReplicaOptions};
 
+use super::listeners::Allowed;
 use super::reader::{InvalidSetting, Reader};
 
 const UNLIMITED: i32 = i32::MAX;
@@ -36,7 +37,17 @@ pub fn read_replica(reader: &Reader<'_>, session_timeout: Duration) -> Result<Re
         consumer_fetch_max_bytes: bytes("fetch.max.bytes", default.consumer_fetch_max_bytes)?,
         fetch_sessions_max: sessions_max as usize,
         session_timeout,
+        serve_nearby: reader.parsed("replica.selector.class", parse_replica_selector)?.unwrap_or(false),
     })
+}
+
+/// Kafka's two selectors, by the names of their classes: whether consumers are sent to replicas in their own rack.
+fn parse_replica_selector(class: &str) -> Result<bool, Allowed> {
+    match class.rsplit('.').next() {
+        Some("RackAwareReplicaSelector") => Ok(true),
+        Some("LeaderSelector") => Ok(false),
+        _ => Err("org.apache.kafka.common.replica.RackAwareReplicaSelector or LeaderSelector".to_owned()),
+    }
 }
 
 pub fn read_disk(reader: &Reader<'_>) -> Result<DiskOptions, InvalidSetting> {

@@ -2,17 +2,19 @@
 //! and the tests.
 //!
 //! [`Connection`] is one socket: pipelined requests, checked answers. [`Client`] knows a cluster: bootstrap, metadata, who leads
-//! what, whom to ask again. [`Producer`] and [`Consumer`] move records of one topic, without groups or transactions.
+//! what or coordinates which group, whom to ask again. [`Producer`] and [`Consumer`] move records of one topic, without groups or transactions.
 
 mod bootstrap;
 mod client;
 mod connection;
 mod consumer;
+mod coordinator;
 mod error;
 mod metadata;
 mod net;
 mod offsets;
 mod producer;
+mod read_record;
 mod resolve;
 
 pub use bootstrap::parse_bootstrap;
@@ -21,4 +23,5 @@ pub use connection::{ConnectOptions, Connection, InFlight, ServedVersions};
 pub use consumer::{ConsumedRecord, Consumer, ConsumerOptions, StartFrom};
 pub use error::{ClientError, ConnectError, SendError};
 pub use metadata::{Leader, TopicLeaders};
+pub use offsets::OffsetOf;
 pub use producer::{Delivered, Producer, ProducerOptions};

@@ -28,6 +28,7 @@ pub struct TopicLeaders {
 pub(crate) struct Routes {
     brokers: HashMap<i32, (String, u16)>,
     topics: HashMap<String, TopicLeaders>,
+    coordinators: HashMap<String, i32>,
 }
 
 impl Routes {
@@ -37,6 +38,20 @@ impl Routes {
 
     pub fn addresses(&self) -> Vec<(String, u16)> {
         self.brokers.values().cloned().collect()
+    }
+
+    pub fn coordinator(&self, group: &str) -> Option<i32> {
+        self.coordinators.get(group).copied()
+    }
+
+    /// The answer names the address too, so that no metadata need be asked for.
+    pub fn learn_coordinator(&mut self, group: &str, node_id: i32, host: &str, port: u16) {
+        self.brokers.insert(node_id, (host.to_owned(), port));
+        self.coordinators.insert(group.to_owned(), node_id);
+    }
+
+    pub fn forget_coordinator(&mut self, group: &str) {
+        self.coordinators.remove(group);
     }
 
     fn learn(&mut self, response: &MetadataResponse) {

@@ -2,7 +2,7 @@
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::commands::{bench, cluster, config, consume, dev, produce, server, topic};
+use crate::commands::{bench, cluster, config, consume, dev, group, produce, server, topic};
 use crate::output::Format;
 
 const EXIT_CODES: &str = "Exit codes: 0 ok, 1 failed, 2 usage or configuration, 3 cannot connect, 4 not authorized, \
@@ -47,6 +47,9 @@ pub enum Command {
     Produce(produce::ProduceArgs),
     /// Print records
     Consume(consume::ConsumeArgs),
+    /// List, describe, reset and delete consumer groups and their offsets
+    #[command(subcommand)]
+    Group(group::GroupCommand),
     /// Read and change configuration of topics and brokers
     #[command(subcommand)]
     Config(config::ConfigCommand),

@@ -93,6 +93,7 @@ pub fn exit_of(code: ErrorCode) -> Exit {
         ErrorCode::UNKNOWN_TOPIC_OR_PARTITION
         | ErrorCode::UNKNOWN_TOPIC_ID
         | ErrorCode::RESOURCE_NOT_FOUND
+        | ErrorCode::GROUP_ID_NOT_FOUND
         | ErrorCode::BROKER_ID_NOT_REGISTERED => Exit::NotFound,
         ErrorCode::REQUEST_TIMED_OUT => Exit::Timeout,
         ErrorCode::TOPIC_AUTHORIZATION_FAILED

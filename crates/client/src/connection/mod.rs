@@ -163,6 +163,13 @@ impl Connection {
         self.start(request)?.await
     }
 
+    /// Sends in the newest version both sides know that is not newer than `version_max`: for callers that live with an older
+    /// form of a message.
+    pub async fn send_at_most<R: Request>(&self, request: &R, version_max: i16) -> Result<R::Response, SendError> {
+        let version = self.version::<R>()?.min(version_max);
+        self.start_at_version(request, version, self.shared.request_timeout)?.await
+    }
+
     /// Sends with a deadline of the request's own, for long polls.
     pub async fn send_within<R: Request>(&self, request: &R, within: Duration) -> Result<R::Response, SendError> {
         self.start_at_version(request, self.version::<R>()?, within)?.await

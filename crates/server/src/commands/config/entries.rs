@@ -46,19 +46,25 @@ impl ConfigValue {
         self.source == TOPIC_SOURCE
     }
 
+    /// Set on this very topic or broker over the protocol.
+    pub fn is_set_live(&self) -> bool {
+        matches!(self.source, TOPIC_SOURCE | BROKER_SOURCE)
+    }
+
     pub fn is_default(&self) -> bool {
         self.source == DEFAULT_SOURCE
     }
 }
 
 const TOPIC_SOURCE: &str = "topic";
+const BROKER_SOURCE: &str = "broker";
 const DEFAULT_SOURCE: &str = "default";
 
 /// Kafka's ConfigSource.
 fn source_name(code: i8) -> &'static str {
     match code {
         1 => TOPIC_SOURCE,
-        2 => "broker",
+        2 => BROKER_SOURCE,
         3 => "all brokers",
         4 => "server.properties",
         5 => DEFAULT_SOURCE,

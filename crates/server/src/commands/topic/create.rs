@@ -7,7 +7,7 @@ use tidelog_wire::messages::create_topics_request::{CreatableTopic, CreatableTop
 use tidelog_wire::messages::create_topics_response::CreatableTopicResult;
 use tidelog_wire::{ErrorCode, Str};
 
-use crate::commands::parse_pair;
+use crate::commands::{outcome, parse_pair};
 use crate::exit::{Exit, Failure};
 use crate::session::Session;
 
@@ -64,7 +64,7 @@ pub async fn run(session: Session, args: CreateArgs) -> Result<Exit, Failure> {
             session.printer.line(&sentence(topic))?;
         }
     }
-    super::outcome(args.names.len(), failures)
+    outcome(args.names.len(), failures)
 }
 
 fn topic(name: &str, args: &CreateArgs) -> CreatableTopic {

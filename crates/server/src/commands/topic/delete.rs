@@ -6,6 +6,7 @@ use tidelog_wire::messages::DeleteTopicsRequest;
 use tidelog_wire::messages::delete_topics_request::DeleteTopicState;
 use tidelog_wire::{ErrorCode, Str};
 
+use crate::commands::outcome;
 use crate::exit::{Exit, Failure};
 use crate::session::Session;
 
@@ -57,5 +58,5 @@ pub async fn run(session: Session, args: DeleteArgs) -> Result<Exit, Failure> {
             session.printer.line(&format!("{outcome} {}.", item.topic))?;
         }
     }
-    super::outcome(args.names.len(), failures)
+    outcome(args.names.len(), failures)
 }

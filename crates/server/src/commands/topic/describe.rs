@@ -5,6 +5,7 @@ use serde::Serialize;
 use tidelog_wire::messages::metadata_response::{MetadataResponsePartition, MetadataResponseTopic};
 
 use crate::commands::config::entries::{ConfigValue, ResourceKind, describe};
+use crate::commands::outcome;
 use crate::exit::{Exit, Failure};
 use crate::output::{Cell, Style, Table};
 use crate::session::Session;
@@ -70,7 +71,7 @@ pub async fn run(session: Session, args: DescribeArgs) -> Result<Exit, Failure> 
             print(&session, topic)?;
         }
     }
-    super::outcome(args.names.len().max(failures.len()), failures)
+    outcome(args.names.len().max(failures.len()), failures)
 }
 
 fn described(topic: &MetadataResponseTopic, configs: Vec<ConfigValue>, only_under_replicated: bool) -> Described {

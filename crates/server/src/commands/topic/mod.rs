@@ -34,16 +34,3 @@ pub async fn run(session: Session, command: TopicCommand) -> Result<Exit, Failur
         TopicCommand::Delete(args) => delete::run(session, args).await,
     }
 }
-
-/// How a command over several topics ends: one failure keeps its own exit code, failures among several are "failed".
-fn outcome(items: usize, failures: Vec<Failure>) -> Result<Exit, Failure> {
-    let mut failures = failures;
-    match (failures.len(), items) {
-        (0, _) => Ok(Exit::Ok),
-        (1, 1) => Err(failures.remove(0)),
-        (failed, items) => {
-            let all: Vec<String> = failures.iter().map(ToString::to_string).collect();
-            Err(Failure::new(Exit::Failed, format!("{failed} of {items} failed\n  {}", all.join("\n  "))))
-        }
-    }
-}

@@ -2,7 +2,7 @@
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::commands::{bench, cluster, config, consume, dev, group, produce, server, topic};
+use crate::commands::{bench, broker, cluster, config, consume, dev, group, produce, server, topic};
 use crate::output::Format;
 
 const EXIT_CODES: &str = "Exit codes: 0 ok, 1 failed, 2 usage or configuration, 3 cannot connect, 4 not authorized, \
@@ -53,6 +53,9 @@ pub enum Command {
     /// Read and change configuration of topics and brokers
     #[command(subcommand)]
     Config(config::ConfigCommand),
+    /// List brokers, take everything off one of them, remove one for good
+    #[command(subcommand)]
+    Broker(broker::BrokerCommand),
     /// The state of brokers, partitions and the controller quorum
     #[command(subcommand)]
     Cluster(cluster::ClusterCommand),

@@ -1,15 +1,18 @@
 //! One file per command.
 
 pub mod bench;
+pub mod broker;
 pub mod cluster;
 pub mod config;
 pub mod consume;
 pub mod dev;
 pub mod group;
+mod moves;
 mod partitioner;
 mod pattern;
 pub mod produce;
 pub mod server;
+mod size;
 mod text;
 mod time;
 pub mod topic;
@@ -28,6 +31,7 @@ pub fn run(line: CommandLine) -> Result<Exit, Failure> {
         Command::Consume(args) => session::run(&global, |session| consume::run(session, args)),
         Command::Group(command) => session::run(&global, |session| group::run(session, command)),
         Command::Config(command) => session::run(&global, |session| config::run(session, command)),
+        Command::Broker(command) => session::run(&global, |session| broker::run(session, command)),
         Command::Cluster(command) => session::run(&global, |session| cluster::run(session, command)),
         Command::Bench(command) => session::run(&global, |session| bench::run(session, command)),
     }

@@ -1,7 +1,7 @@
 //! `tidelog cluster …`
 
 mod health;
-mod quorum;
+pub mod quorum;
 mod status;
 
 use clap::Subcommand;

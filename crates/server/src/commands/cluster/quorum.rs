@@ -55,6 +55,11 @@ pub async fn run(session: Session) -> Result<Exit, Failure> {
     Ok(Exit::Ok)
 }
 
+/// Ids of the nodes that vote.
+pub async fn voters(session: &Session) -> Result<Vec<i32>, Failure> {
+    Ok(ask(session).await?.current_voters.iter().map(|voter| voter.replica_id).collect())
+}
+
 async fn ask(session: &Session) -> Result<Described, Failure> {
     const WHAT: &str = "cannot describe the controller quorum";
     let request = DescribeQuorumRequest {

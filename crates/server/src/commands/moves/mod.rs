@@ -4,6 +4,7 @@
 //! far it is, [`watch`] shows that until it is done.
 
 pub mod cluster;
+pub mod execute;
 pub mod plan;
 pub mod plan_file;
 #[cfg(test)]

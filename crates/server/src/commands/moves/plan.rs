@@ -16,11 +16,20 @@ pub type Assignment = BTreeMap<TopicPartition, Vec<i32>>;
 pub type Targets = BTreeMap<i32, Option<String>>;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Spread {
-    /// Only what stands on brokers that are no targets moves.
-    Evacuate,
+pub enum Spread<'a> {
+    /// Only what stands on these brokers moves. What is elsewhere stays, on targets or not.
+    Evacuate(&'a BTreeSet<i32>),
     /// Every target ends up with its share.
     Even,
+}
+
+impl Spread<'_> {
+    fn keeps(self, id: i32, targets: &Targets) -> bool {
+        match self {
+            Self::Evacuate(vacated) => !vacated.contains(&id),
+            Self::Even => targets.contains_key(&id),
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -44,14 +53,15 @@ impl std::fmt::Display for Brokers {
 }
 
 /// The new replicas of every partition of `current`, with as many of them as before.
-pub fn plan(current: &Assignment, targets: &Targets, spread: Spread) -> Result<Assignment, CannotPlan> {
+pub fn plan(current: &Assignment, targets: &Targets, spread: Spread<'_>) -> Result<Assignment, CannotPlan> {
     for ((topic, _), replicas) in current {
-        let must_move = spread == Spread::Even || replicas.iter().any(|id| !targets.contains_key(id));
-        if must_move && replicas.len() > targets.len() {
+        let kept = replicas.iter().filter(|id| spread.keeps(**id, targets)).count();
+        let free = targets.keys().filter(|id| !replicas.contains(id)).count();
+        if replicas.len() > kept + free {
             return Err(CannotPlan::TooFewBrokers {
                 topic: topic.clone(),
                 replication_factor: replicas.len(),
-                brokers: Brokers(targets.len()),
+                brokers: Brokers(kept + free),
             });
         }
     }
@@ -89,7 +99,7 @@ struct Planning<'a> {
 }
 
 impl<'a> Planning<'a> {
-    fn new(current: &'a Assignment, targets: &'a Targets, spread: Spread) -> Self {
+    fn new(current: &'a Assignment, targets: &'a Targets, spread: Spread<'_>) -> Self {
         let mut planning = Self {
             current,
             targets,
@@ -99,7 +109,7 @@ impl<'a> Planning<'a> {
         };
         for (partition, replicas) in current {
             let mut places: Vec<Option<i32>> =
-                replicas.iter().map(|id| Some(*id).filter(|id| targets.contains_key(id))).collect();
+                replicas.iter().map(|id| Some(*id).filter(|id| spread.keeps(*id, targets))).collect();
             if spread == Spread::Even {
                 planning.vacate_crowded_racks(&mut places);
             }
@@ -219,7 +229,7 @@ impl<'a> Planning<'a> {
 
     /// Gives first places to brokers that lead less than others: of partitions that change anyway, or of all when all is to be
     /// spread. Each swap brings the sum of squares of the counts down, so it ends.
-    fn balance_leaders(&mut self, spread: Spread) {
+    fn balance_leaders(&mut self, spread: Spread<'_>) {
         let mut led: BTreeMap<i32, usize> = BTreeMap::new();
         for leader in self.places.values().filter_map(|places| places.first().copied().flatten()) {
             *led.entry(leader).or_default() += 1;

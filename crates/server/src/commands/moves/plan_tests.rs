@@ -15,6 +15,10 @@ fn targets(ids: &[i32]) -> Targets {
     ids.iter().map(|id| (*id, None)).collect()
 }
 
+fn only(id: i32) -> BTreeSet<i32> {
+    BTreeSet::from([id])
+}
+
 fn loads(assignment: &Assignment, targets: &Targets) -> BTreeMap<i32, usize> {
     let mut loads: BTreeMap<i32, usize> = targets.keys().map(|id| (*id, 0)).collect();
     assignment.values().flatten().for_each(|id| *loads.entry(*id).or_default() += 1);
@@ -24,12 +28,19 @@ fn loads(assignment: &Assignment, targets: &Targets) -> BTreeMap<i32, usize> {
 #[test]
 fn draining_a_broker_moves_its_replicas_and_nothing_else() {
     let current = assignment(&[("a", 0, &[1, 2, 3]), ("a", 1, &[2, 3, 4]), ("b", 0, &[4, 1]), ("b", 1, &[2, 1])]);
-    let planned = plan(&current, &targets(&[1, 2, 3]), Spread::Evacuate).unwrap();
+    let planned = plan(&current, &targets(&[1, 2, 3]), Spread::Evacuate(&only(4))).unwrap();
     let expected =
         assignment(&[("a", 0, &[1, 2, 3]), ("a", 1, &[2, 3, 1]), ("b", 0, &[3, 1]), ("b", 1, &[2, 1])]);
     assert_eq!(planned, expected);
     assert_eq!(changes(&current, &planned).len(), 2);
     assert_eq!(copies(&current, &planned), 2);
+}
+
+#[test]
+fn draining_leaves_alone_what_is_down_meanwhile() {
+    let current = assignment(&[("a", 0, &[1, 2]), ("a", 1, &[2, 3])]);
+    let planned = plan(&current, &targets(&[1, 4]), Spread::Evacuate(&only(3))).unwrap();
+    assert_eq!(planned, assignment(&[("a", 0, &[1, 2]), ("a", 1, &[2, 4])]));
 }
 
 #[test]
@@ -50,10 +61,11 @@ fn a_new_broker_gets_its_share_and_no_other_replica_moves() {
 #[test]
 fn too_few_brokers_are_named() {
     let current = assignment(&[("a", 0, &[1, 2, 3])]);
-    let why = plan(&current, &targets(&[1, 2]), Spread::Evacuate).unwrap_err();
+    let why = plan(&current, &targets(&[1, 2]), Spread::Evacuate(&only(3))).unwrap_err();
     assert_eq!(why.to_string(), "a has replication factor 3, and only 2 brokers would hold it");
     // What is not on the broker that goes may stay as it is.
-    assert!(plan(&assignment(&[("a", 0, &[1, 2])]), &targets(&[1, 2]), Spread::Evacuate).is_ok());
+    let unmoved = assignment(&[("a", 0, &[1, 2])]);
+    assert_eq!(plan(&unmoved, &targets(&[1, 2]), Spread::Evacuate(&only(3))), Ok(unmoved));
 }
 
 #[test]
@@ -76,7 +88,7 @@ fn brokers_without_a_rack_are_one_rack_together() {
 #[derive(Clone, Debug)]
 struct Case {
     current: Assignment,
-    /// The first `kept` of these stay, or join.
+    /// Those that may hold something.
     brokers: Vec<i32>,
     racks: Vec<Option<String>>,
 }
@@ -120,7 +132,8 @@ proptest! {
     #[test]
     fn evacuation_moves_exactly_what_must_go(case in cases(3)) {
         let targets = case.targets();
-        let planned = plan(&case.current, &targets, Spread::Evacuate).unwrap();
+        let vacated: BTreeSet<i32> = (1..=8).filter(|id| !targets.contains_key(id)).collect();
+        let planned = plan(&case.current, &targets, Spread::Evacuate(&vacated)).unwrap();
         check_shape(&case, &planned);
         let must_go = case.current.values().flatten().filter(|id| !targets.contains_key(id)).count();
         prop_assert_eq!(copies(&case.current, &planned), must_go);

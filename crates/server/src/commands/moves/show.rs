@@ -2,21 +2,11 @@
 
 use super::plan::{Assignment, copies};
 use super::progress::{MoveProgress, Stand};
+use crate::commands::size::bytes_text;
 use crate::commands::time::duration_text;
 use crate::output::{Cell, Style, Table};
 
 const BAR_WIDTH: usize = 30;
-
-/// `1.5 GiB`
-pub fn bytes_text(bytes: i64) -> String {
-    const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
-    let (mut value, mut unit) = (bytes as f64, 0);
-    while value >= 1024.0 && unit + 1 < UNITS.len() {
-        value /= 1024.0;
-        unit += 1;
-    }
-    if unit == 0 { format!("{bytes} B") } else { format!("{value:.1} {}", UNITS[unit]) }
-}
 
 /// Share of 0 to 1; nothing to copy is all copied.
 fn share(copied_bytes: i64, total_bytes: i64) -> f64 {
@@ -90,7 +80,7 @@ pub fn plan_sentence(current: &Assignment, planned: &Assignment) -> String {
     format!("{partitions}, {}", counted(copies(current, planned), "replica is copied", "replicas are copied"))
 }
 
-fn ids_text(ids: &[i32]) -> String {
+pub fn ids_text(ids: &[i32]) -> String {
     match ids {
         [] => "-".to_owned(),
         ids => ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(","),
@@ -102,15 +92,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bars_and_sizes() {
+    fn bars_never_overflow() {
         assert_eq!(bar(0, 10, 4), "[----]");
         assert_eq!(bar(5, 10, 4), "[##--]");
         assert_eq!(bar(11, 10, 4), "[####]");
         assert_eq!(bar(-5, 10, 4), "[----]");
         assert_eq!(bar(0, 0, 4), "[####]");
-        for (bytes, text) in [(0, "0 B"), (1023, "1023 B"), (1024, "1.0 KiB"), (3 << 29, "1.5 GiB"), (1 << 60, "1048576.0 TiB")] {
-            assert_eq!(bytes_text(bytes), text);
-        }
     }
 
     #[test]

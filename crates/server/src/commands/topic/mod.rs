@@ -5,6 +5,7 @@ mod create;
 mod delete;
 mod describe;
 mod list;
+mod reassign;
 
 use clap::Subcommand;
 
@@ -23,6 +24,9 @@ pub enum TopicCommand {
     Alter(alter::AlterArgs),
     /// Delete topics and their data
     Delete(delete::DeleteArgs),
+    /// Move partitions between brokers
+    #[command(subcommand)]
+    Reassign(reassign::ReassignCommand),
 }
 
 pub async fn run(session: Session, command: TopicCommand) -> Result<Exit, Failure> {
@@ -32,5 +36,6 @@ pub async fn run(session: Session, command: TopicCommand) -> Result<Exit, Failur
         TopicCommand::Describe(args) => describe::run(session, args).await,
         TopicCommand::Alter(args) => alter::run(session, args).await,
         TopicCommand::Delete(args) => delete::run(session, args).await,
+        TopicCommand::Reassign(command) => reassign::run(session, command).await,
     }
 }

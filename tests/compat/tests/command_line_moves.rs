@@ -1,0 +1,138 @@
+//! `tidelog topic reassign` and `tidelog broker` while replicas really move.
+
+use std::fs;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+use tidelog_cluster_tests::process::Process;
+use tidelog_cluster_tests::{Cluster, Spec, scenario, wait};
+use tidelog_compat_tests::command::{json, refused, tidelog, tidelog_command};
+
+const SETTLE_LIMIT: Duration = Duration::from_secs(60);
+const TOPIC: &str = "moved";
+const PARTITIONS: i32 = 4;
+
+/// A topic on all brokers, with 100 KB in each partition.
+fn filled(cluster: &Cluster) -> Result<()> {
+    cluster.create_topic(TOPIC, PARTITIONS)?;
+    let line = format!("{}\n", "x".repeat(1000));
+    (0..PARTITIONS).try_for_each(|partition| {
+        tidelog(cluster, &format!("produce {TOPIC} --partition {partition}"), &line.repeat(100), 0).map(drop)
+    })
+}
+
+fn replicas(cluster: &Cluster) -> Result<Vec<Vec<i32>>> {
+    Ok(cluster.partitions(TOPIC)?.into_iter().map(|partition| partition.replicas).collect())
+}
+
+/// Keeps a plan in a file, and names it.
+fn plan(cluster: &Cluster, to_brokers: &str) -> Result<String> {
+    let plan = tidelog(cluster, &format!("topic reassign generate --topics mov* --to-brokers {to_brokers}"), "", 0)?;
+    let path = cluster.dir().join("plan.json");
+    fs::write(&path, plan)?;
+    Ok(path.to_str().context("path")?.to_owned())
+}
+
+/// Whether anything is set of a throttle, on the topic or on a broker.
+fn is_throttled(cluster: &Cluster) -> Result<bool> {
+    let mut configs = vec![json(cluster, &format!("config get topic {TOPIC} --changed"))?];
+    for id in cluster.ids().filter(|id| cluster.is_running(*id)) {
+        configs.push(json(cluster, &format!("config get broker {id} --changed"))?);
+    }
+    let entries = configs.iter().filter_map(Value::as_array).flatten();
+    let names = entries.filter(|entry| !entry["value"].is_null() && entry["value"] != "");
+    Ok(names.filter_map(|entry| entry["name"].as_str()).any(|name| name.contains("replication.throttled")))
+}
+
+#[test]
+fn a_plan_is_made_carried_out_throttled_and_watched() {
+    scenario(Spec::brokers(4), |cluster| {
+        filled(cluster)?;
+        let plan = plan(cluster, "2,3,4")?;
+        let printed = tidelog(cluster, &format!("topic reassign execute {plan} --throttle 50MiB --watch"), "", 0)?;
+        ensure!(printed.contains("Started: ") && printed.contains("A plan to go back: {"), "{printed}");
+        let moved = replicas(cluster)?;
+        ensure!(moved.iter().all(|replicas| replicas.len() == 3 && !replicas.contains(&1)), "{moved:?}");
+        cluster.wait_in_sync(TOPIC, PARTITIONS, 3)?;
+        ensure!(!is_throttled(cluster)?, "the throttle is still there");
+        let status = json(cluster, &format!("topic reassign status {plan}"))?;
+        ensure!(status["done"] == true, "{status}");
+        let all = tidelog(cluster, &format!("consume {TOPIC} --from-beginning --exit-at-end"), "", 0)?;
+        ensure!(all.lines().count() == 400, "{} records are left", all.lines().count());
+        let again = tidelog(cluster, &format!("topic reassign execute {plan}"), "", 0)?;
+        ensure!(again.contains("Nothing to do"), "{again}");
+        Ok(())
+    });
+}
+
+#[test]
+fn a_slow_move_shows_its_progress_and_goes_back_when_cancelled() {
+    scenario(Spec::brokers(4), |cluster| {
+        filled(cluster)?;
+        let before = replicas(cluster)?;
+        let plan = plan(cluster, "2,3,4")?;
+        tidelog(cluster, &format!("topic reassign execute {plan} --throttle 1k"), "", 0)?;
+        let status = json(cluster, "topic reassign status")?;
+        let moves = status["moves"].as_array().context("moves")?;
+        ensure!(!moves.is_empty() && status["total_bytes"].as_i64() > Some(90_000), "{status}");
+        ensure!(status["done"] == false && is_throttled(cluster)?, "{status}");
+        let why = refused(cluster, &format!("topic reassign execute {plan}"), 1)?;
+        ensure!(why.contains("is on the move already"), "{why}");
+
+        let printed = tidelog(cluster, &format!("topic reassign cancel {plan}"), "", 0)?;
+        ensure!(printed.contains("Cancelled the move of moved-"), "{printed}");
+        wait::for_condition("every replica is where it was", SETTLE_LIMIT, || {
+            let mut now = replicas(cluster)?;
+            let mut then = before.clone();
+            now.iter_mut().chain(&mut then).for_each(|replicas| replicas.sort_unstable());
+            Ok(now == then)
+        })?;
+        ensure!(!is_throttled(cluster)?, "the throttle is still there");
+        refused(cluster, &format!("topic reassign status {plan}"), 1)?;
+        Ok(())
+    });
+}
+
+#[test]
+fn a_broker_is_drained_and_leaves_for_good() {
+    scenario(Spec::brokers(4), |cluster| {
+        filled(cluster)?;
+        let listed = json(cluster, "broker list")?;
+        ensure!(listed.as_array().is_some_and(|brokers| brokers.len() == 4), "{listed}");
+        let why = refused(cluster, "broker drain 4 --to-brokers 1,2", 1);
+        ensure!(why.as_ref().is_ok_and(|why| why.contains("replication factor 3")), "{why:?}");
+        refused(cluster, "broker drain 9", 5)?;
+        tidelog(cluster, "broker drain 4 --dry-run", "", 0)?;
+
+        tidelog(cluster, "broker drain 4", "", 0)?;
+        let moved = replicas(cluster)?;
+        ensure!(moved.iter().all(|replicas| replicas.len() == 3 && !replicas.contains(&4)), "{moved:?}");
+
+        let log = cluster.dir().join("decommission.log");
+        let mut leaving = Process::start(tidelog_command(cluster, "broker decommission 4")?, &log)?;
+        wait::for_condition("it asks for the broker to be stopped", SETTLE_LIMIT, || {
+            Ok(fs::read_to_string(&log)?.contains("Stop it now"))
+        })?;
+        ensure!(leaving.exited()?.is_none(), "it does not wait: {}", fs::read_to_string(&log)?);
+        cluster.terminate(4)?;
+        let status = leaving.wait_end(SETTLE_LIMIT)?;
+        ensure!(status.success(), "{status}: {}", fs::read_to_string(&log)?);
+        wait::for_condition("the broker is forgotten", SETTLE_LIMIT, || {
+            let listed = json(cluster, "broker list")?;
+            Ok(listed.as_array().is_some_and(|brokers| brokers.iter().all(|broker| broker["id"] != 4)))
+        })
+    });
+}
+
+#[test]
+fn too_few_brokers_are_no_place_to_drain_to() {
+    scenario(Spec::brokers(3), |cluster| {
+        cluster.create_topic(TOPIC, 1)?;
+        let why = refused(cluster, "broker drain 1", 1)?;
+        ensure!(why.contains("replication factor 3, and only 2 brokers would hold it") && why.contains("try: "), "{why}");
+        let why = refused(cluster, "topic reassign generate --topics nosuch", 5)?;
+        ensure!(why.contains("there is no topic nosuch"), "{why}");
+        Ok(())
+    });
+}

@@ -3,33 +3,15 @@
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, ensure};
 use serde_json::Value;
-use tidelog_cluster_tests::process::{Output, run_any};
+use tidelog_cluster_tests::process::run_any;
 use tidelog_cluster_tests::target::tidelog_binary;
-use tidelog_cluster_tests::{Cluster, Spec, scenario, wait};
+use tidelog_cluster_tests::{Spec, scenario, wait};
+use tidelog_compat_tests::command::{any_tidelog, json, tidelog};
 
 const COMMAND_LIMIT: Duration = Duration::from_secs(60);
 const SETTLE_LIMIT: Duration = Duration::from_secs(30);
-
-fn any_tidelog(cluster: &Cluster, words: &str, input: &str) -> Result<Output> {
-    let mut command = Command::new(tidelog_binary()?);
-    command.args(words.split(' ')).args(["--bootstrap-server", &cluster.bootstrap()]);
-    run_any(command, input, COMMAND_LIMIT)
-}
-
-/// Runs a command that must end with this exit code.
-fn tidelog(cluster: &Cluster, words: &str, input: &str, code: i32) -> Result<String> {
-    let output = any_tidelog(cluster, words, input)?;
-    let ended = output.status.code() == Some(code);
-    ensure!(ended, "`tidelog {words}` ended with {} instead of {code}:\n{}", output.status, output.text());
-    Ok(output.stdout)
-}
-
-fn json(cluster: &Cluster, words: &str) -> Result<Value> {
-    let printed = tidelog(cluster, &format!("{words} --format json"), "", 0)?;
-    serde_json::from_str(&printed).with_context(|| format!("{words}: {printed}"))
-}
 
 #[test]
 fn topics_are_created_listed_described_altered_and_deleted() {

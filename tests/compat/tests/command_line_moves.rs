@@ -130,7 +130,10 @@ fn too_few_brokers_are_no_place_to_drain_to() {
     scenario(Spec::brokers(3), |cluster| {
         cluster.create_topic(TOPIC, 1)?;
         let why = refused(cluster, "broker drain 1", 1)?;
-        ensure!(why.contains("replication factor 3, and only 2 brokers would hold it") && why.contains("try: "), "{why}");
+        ensure!(
+            why.contains("replication factor 3, and only 2 brokers would hold it") && why.contains("try: "),
+            "{why}"
+        );
         let why = refused(cluster, "topic reassign generate --topics nosuch", 5)?;
         ensure!(why.contains("there is no topic nosuch"), "{why}");
         Ok(())

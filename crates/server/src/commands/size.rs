@@ -2,7 +2,9 @@
 
 /// `1000`, `50MiB`, `50M` (the same), `1.5` is not taken.
 pub fn parse_bytes(text: &str) -> Result<u64, String> {
-    bytes(text).filter(|bytes| *bytes > 0).ok_or_else(|| format!("{text:?} is not a size like 1000000, 512KiB or 50MiB"))
+    bytes(text)
+        .filter(|bytes| *bytes > 0)
+        .ok_or_else(|| format!("{text:?} is not a size like 1000000, 512KiB or 50MiB"))
 }
 
 fn bytes(text: &str) -> Option<u64> {

@@ -85,7 +85,9 @@ fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
 
 /// Milliseconds.
 pub fn parse_duration(text: &str) -> Result<i64, String> {
-    duration(text).filter(|ms| *ms > 0).ok_or_else(|| format!("{text:?} is not a duration of the form {DURATION_FORMS}"))
+    duration(text)
+        .filter(|ms| *ms > 0)
+        .ok_or_else(|| format!("{text:?} is not a duration of the form {DURATION_FORMS}"))
 }
 
 fn duration(text: &str) -> Option<i64> {
@@ -152,8 +154,20 @@ mod tests {
             assert_eq!(parse_datetime(text), Ok(expected), "{text}");
         }
         for bad in [
-            "", "now", "2026", "2026-13-01", "2026-02-29", "2026-1-1", "2026-01-01T24:00", "2026-01-01T1:00", "2026-01-01T00",
-            "2026-01-01T00:00:00.", "2026-01-01T00:00+99:00", "2026-01-01T00:00:00:00", "2026-01-01T00:00Zé", "+026-01-01",
+            "",
+            "now",
+            "2026",
+            "2026-13-01",
+            "2026-02-29",
+            "2026-1-1",
+            "2026-01-01T24:00",
+            "2026-01-01T1:00",
+            "2026-01-01T00",
+            "2026-01-01T00:00:00.",
+            "2026-01-01T00:00+99:00",
+            "2026-01-01T00:00:00:00",
+            "2026-01-01T00:00Zé",
+            "+026-01-01",
         ] {
             assert!(parse_datetime(bad).unwrap_err().contains("UTC"), "{bad}");
         }
@@ -185,7 +199,9 @@ mod tests {
         for (text, expected) in table {
             assert_eq!(parse_duration(text), Ok(expected), "{text}");
         }
-        for bad in ["", "P", "PT", "P1DT", "1", "h", "P1H", "PT1D", "1m2h", "1h1h", "0s", "-1h", "99999999999999999d", "1é"] {
+        for bad in
+            ["", "P", "PT", "P1DT", "1", "h", "P1H", "PT1D", "1m2h", "1h1h", "0s", "-1h", "99999999999999999d", "1é"]
+        {
             assert!(parse_duration(bad).is_err(), "{bad}");
         }
     }

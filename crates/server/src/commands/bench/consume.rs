@@ -145,8 +145,8 @@ impl Reading {
             let leader = leaders.partitions.get(index as usize).copied().flatten();
             leader.is_some_and(|leader| leader.node_id == node_id)
         };
-        let wanted = self.left.iter().filter(|(index, _)| is_led(**index)).map(|(index, (next_offset, _))| {
-            FetchPartition {
+        let wanted =
+            self.left.iter().filter(|(index, _)| is_led(**index)).map(|(index, (next_offset, _))| FetchPartition {
                 partition: *index,
                 current_leader_epoch: -1,
                 fetch_offset: *next_offset,
@@ -154,8 +154,7 @@ impl Reading {
                 log_start_offset: -1,
                 partition_max_bytes: self.partition_max_bytes,
                 ..Default::default()
-            }
-        });
+            });
         let partitions: Vec<FetchPartition> = wanted.collect();
         let topic = FetchTopic { topic: Str::from(self.topic.clone()), topic_id: leaders.topic_id, partitions };
         FetchRequest {

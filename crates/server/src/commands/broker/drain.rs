@@ -87,8 +87,7 @@ pub async fn prepare(session: &Session, args: &DrainArgs) -> Result<Work, Failur
             true => format!("the cluster has no broker {id}"),
             false => format!("broker {unknown} is not in service"),
         };
-        return Err(Failure::new(Exit::NotFound, message)
-            .advising("`tidelog broker list` shows the brokers there are"));
+        return Err(Failure::new(Exit::NotFound, message).advising("`tidelog broker list` shows the brokers there are"));
     }
     others.retain(|to, _| *to != id && (args.to_brokers.is_empty() || args.to_brokers.contains(to)));
     let leaving = under_way.iter().filter(|(_, ongoing)| ongoing.removing.contains(&id));
@@ -132,7 +131,8 @@ async fn held_by(session: &Session, id: i32) -> Result<Vec<String>, Failure> {
     let metadata = session.client.metadata(None, false).await?;
     let held = metadata.topics.iter().flat_map(|topic| {
         let partitions = topic.partitions.iter().filter(|partition| partition.replica_nodes.contains(&id));
-        partitions.map(|partition| format!("{}-{}", topic.name.as_deref().unwrap_or_default(), partition.partition_index))
+        partitions
+            .map(|partition| format!("{}-{}", topic.name.as_deref().unwrap_or_default(), partition.partition_index))
     });
     Ok(held.collect())
 }

@@ -89,10 +89,8 @@ async fn delete(
     }
     let topic =
         |(name, partitions): (&str, _)| OffsetDeleteRequestTopic { name: Str::from(name.to_owned()), partitions };
-    let request = &OffsetDeleteRequest {
-        group_id: Str::from(group.to_owned()),
-        topics: topics.into_iter().map(topic).collect(),
-    };
+    let request =
+        &OffsetDeleteRequest { group_id: Str::from(group.to_owned()), topics: topics.into_iter().map(topic).collect() };
     let what = what.as_str();
     client
         .ask_coordinator(what, group, |connection| async move {

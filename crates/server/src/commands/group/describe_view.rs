@@ -34,8 +34,7 @@ pub fn members(printer: &Printer, group: &Described) -> Result<(), Failure> {
     if group.state.members.is_empty() {
         return Ok(printer.styled_line("  no members", Style::Faint)?);
     }
-    let mut table =
-        Table::new(["  CLIENT", "HOST", "INSTANCE", "RACK", "EPOCH", "PARTITIONS", "ASSIGNMENT", "MEMBER"]);
+    let mut table = Table::new(["  CLIENT", "HOST", "INSTANCE", "RACK", "EPOCH", "PARTITIONS", "ASSIGNMENT", "MEMBER"]);
     for member in &group.state.members {
         let is_on_the_move = member.target.as_ref().is_some_and(|target| *target != member.assignment);
         let style = if is_on_the_move { Style::Strong } else { Style::Plain };

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures::StreamExt;
 use futures::stream;
-use tidelog_client::{Client, OffsetOf};
+use tidelog_client::{Client, ClientError, OffsetOf};
 
 use super::committed::{TopicPartition, committed};
 use super::lag::{Position, lag_ms};
@@ -30,12 +30,8 @@ pub async fn progress(client: &Client, state: &GroupState) -> Result<BTreeMap<To
     for (topic, owned) in state.members.iter().flat_map(|member| &member.assignment) {
         partitions.extend(owned.iter().map(|partition| (topic.clone(), *partition)));
     }
-    learn_leaders(client, &partitions).await?;
-    let (starts, ends) = tokio::join!(
-        client.list_offsets(partitions.clone(), OffsetOf::Earliest),
-        client.list_offsets(partitions.clone(), OffsetOf::Latest)
-    );
-    let known = |found: &BTreeMap<_, Result<i64, _>>, partition: &TopicPartition| match found.get(partition) {
+    let (starts, ends) = bounds(client, &partitions).await?;
+    let known = |found: &Bounds, partition: &TopicPartition| match found.get(partition) {
         Some(Ok(offset)) => Some(*offset),
         _ => None,
     };
@@ -59,14 +55,31 @@ pub async fn progress(client: &Client, state: &GroupState) -> Result<BTreeMap<To
     Ok(positions.into_iter().map(progress).collect())
 }
 
-/// One question for all topics instead of one each.
-pub async fn learn_leaders(client: &Client, partitions: &BTreeSet<TopicPartition>) -> Result<(), Failure> {
+pub type Bounds = BTreeMap<TopicPartition, Result<i64, ClientError>>;
+
+/// Where the logs begin and where they end.
+pub async fn bounds(client: &Client, partitions: &BTreeSet<TopicPartition>) -> Result<(Bounds, Bounds), Failure> {
+    let led = led(client, partitions).await?;
+    Ok(tokio::join!(
+        client.list_offsets(led.clone(), OffsetOf::Earliest),
+        client.list_offsets(led.clone(), OffsetOf::Latest)
+    ))
+}
+
+/// Those of `partitions` that have a leader: others would only be waited for. One question for all topics instead of one each.
+async fn led(client: &Client, partitions: &BTreeSet<TopicPartition>) -> Result<BTreeSet<TopicPartition>, Failure> {
     let topics: BTreeSet<&str> = partitions.iter().map(|(topic, _)| topic.as_str()).collect();
-    if !topics.is_empty() {
-        let topics: Vec<&str> = topics.into_iter().collect();
-        client.metadata(Some(&topics), false).await?;
+    if topics.is_empty() {
+        return Ok(BTreeSet::new());
     }
-    Ok(())
+    let topics: Vec<&str> = topics.into_iter().collect();
+    let metadata = client.metadata(Some(&topics), false).await?;
+    let led = metadata.topics.iter().flat_map(|topic| {
+        let name = topic.name.as_deref().unwrap_or_default();
+        let led = topic.partitions.iter().filter(|partition| partition.leader_id >= 0);
+        led.map(move |partition| (name.to_owned(), partition.partition_index))
+    });
+    Ok(led.filter(|partition| partitions.contains(partition)).collect())
 }
 
 /// When the next unread records were written. A record that cannot be read has no time here.

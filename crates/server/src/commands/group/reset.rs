@@ -26,7 +26,7 @@ pub struct NewOffset {
 pub enum NoOffset {
     #[error("the group has no offset there to shift")]
     NothingCommitted,
-    #[error("its log cannot be asked for its bounds")]
+    #[error("it has no leader, or does not exist")]
     UnknownBounds,
 }
 

@@ -11,13 +11,13 @@ use tidelog_client::{Client, OffsetOf};
 use super::committed::{Offsets, TopicPartition, commit, committed};
 use super::lag::Position;
 use super::listing::select;
-use super::progress::learn_leaders;
+use super::progress::{Bounds, bounds};
 use super::reset::{Goal, new_offset};
 use super::scope::{TopicScope, resolve};
 use super::{csv, state};
+use crate::commands::outcome;
 use crate::commands::produce::now_ms;
 use crate::commands::time::{parse_datetime, parse_duration};
-use crate::commands::outcome;
 use crate::exit::{Exit, Failure};
 use crate::output::{Cell, Style, Table};
 use crate::session::Session;
@@ -91,7 +91,9 @@ impl Reset {
 
 pub async fn run(session: Session, args: ResetOffsetsArgs) -> Result<Exit, Failure> {
     if args.topics.is_empty() && !args.all_topics && args.from_file.is_none() {
-        return Err(Failure::usage("which topics?").advising("--topic TOPIC[:PARTITIONS], --all-topics or --from-file FILE"));
+        return Err(
+            Failure::usage("which topics?").advising("--topic TOPIC[:PARTITIONS], --all-topics or --from-file FILE")
+        );
     }
     let groups = select(&session.client, &args.names).await?;
     let files = read_file(&args, &groups)?;
@@ -178,9 +180,8 @@ async fn refuse_if_active(client: &Client, group: &str) -> Result<(), Failure> {
                 state.state,
                 if members == 1 { "member" } else { "members" }
             );
-            Err(Failure::new(Exit::Failed, message).advising(format!(
-                "stop its consumers first; `tidelog group describe {group} --members` shows them"
-            )))
+            Err(Failure::new(Exit::Failed, message)
+                .advising(format!("stop its consumers first; `tidelog group describe {group} --members` shows them")))
         }
         _ => Ok(()),
     }
@@ -191,19 +192,12 @@ async fn positions(
     partitions: &BTreeSet<TopicPartition>,
     old: &Offsets,
 ) -> Result<BTreeMap<TopicPartition, Position>, Failure> {
-    learn_leaders(client, partitions).await?;
-    let (starts, ends) = tokio::join!(
-        client.list_offsets(partitions.clone(), OffsetOf::Earliest),
-        client.list_offsets(partitions.clone(), OffsetOf::Latest)
-    );
+    let (starts, ends) = bounds(client, partitions).await?;
     let mut positions = BTreeMap::new();
     for partition in partitions {
-        let found = |answers: &BTreeMap<_, Result<i64, _>>| answers.get(partition).cloned().transpose();
-        let position = Position {
-            committed: old.get(partition).copied(),
-            log_start: found(&starts)?,
-            log_end: found(&ends)?,
-        };
+        let found = |answers: &Bounds| answers.get(partition).cloned().transpose();
+        let position =
+            Position { committed: old.get(partition).copied(), log_start: found(&starts)?, log_end: found(&ends)? };
         positions.insert(partition.clone(), position);
     }
     Ok(positions)

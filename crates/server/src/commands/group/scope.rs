@@ -57,8 +57,10 @@ mod tests {
 
     #[test]
     fn topics_with_and_without_partitions() {
-        let scope = |topic: &str, partitions: &[i32]| TopicScope { topic: topic.to_owned(), partitions: partitions.to_vec() };
-        for (text, expected) in [("t", scope("t", &[])), ("t:0", scope("t", &[0])), ("a.b:2,0", scope("a.b", &[2, 0]))] {
+        let scope =
+            |topic: &str, partitions: &[i32]| TopicScope { topic: topic.to_owned(), partitions: partitions.to_vec() };
+        for (text, expected) in [("t", scope("t", &[])), ("t:0", scope("t", &[0])), ("a.b:2,0", scope("a.b", &[2, 0]))]
+        {
             assert_eq!(text.parse(), Ok(expected));
         }
         for bad in ["", ":0", "t:", "t:x", "t:-1", "t:1,,2"] {

@@ -3,8 +3,8 @@
 use serde::Serialize;
 use tidelog_client::{Client, ClientError, Connection};
 use tidelog_wire::messages::{
-    ConsumerGroupDescribeRequest, ConsumerGroupDescribeResponse, DescribeGroupsRequest, consumer_group_describe_response,
-    describe_groups_response,
+    ConsumerGroupDescribeRequest, ConsumerGroupDescribeResponse, DescribeGroupsRequest,
+    consumer_group_describe_response, describe_groups_response,
 };
 use tidelog_wire::{ErrorCode, Str};
 
@@ -102,11 +102,7 @@ fn consumer_state(described: consumer_group_describe_response::DescribedGroup) -
     }
 }
 
-async fn describe_classic(
-    connection: &Connection,
-    what: &str,
-    group: &str,
-) -> Result<Option<GroupState>, ClientError> {
+async fn describe_classic(connection: &Connection, what: &str, group: &str) -> Result<Option<GroupState>, ClientError> {
     let request =
         DescribeGroupsRequest { groups: vec![Str::from(group.to_owned())], include_authorized_operations: false };
     let response = connection.send(&request).await?;

@@ -112,10 +112,7 @@ pub async fn ongoing(client: &Client) -> Result<BTreeMap<TopicPartition, Ongoing
 pub type Submitted = Vec<(TopicPartition, Result<(), Failure>)>;
 
 /// Starts moves, or cancels those whose replicas are `None`.
-pub async fn submit(
-    client: &Client,
-    moves: &BTreeMap<TopicPartition, Option<Vec<i32>>>,
-) -> Result<Submitted, Failure> {
+pub async fn submit(client: &Client, moves: &BTreeMap<TopicPartition, Option<Vec<i32>>>) -> Result<Submitted, Failure> {
     let what = "cannot move partitions";
     let mut topics: BTreeMap<&str, Vec<ReassignablePartition>> = BTreeMap::new();
     for ((topic, partition_index), replicas) in moves {

@@ -107,11 +107,13 @@ impl<'a> Planning<'a> {
             replicas_of: targets.keys().map(|id| (*id, 0)).collect(),
             replicas_of_topic: BTreeMap::new(),
         };
+        let mut load: BTreeMap<i32, usize> = BTreeMap::new();
+        current.values().flatten().for_each(|id| *load.entry(*id).or_default() += 1);
         for (partition, replicas) in current {
             let mut places: Vec<Option<i32>> =
                 replicas.iter().map(|id| Some(*id).filter(|id| spread.keeps(*id, targets))).collect();
             if spread == Spread::Even {
-                planning.vacate_crowded_racks(&mut places);
+                planning.vacate_crowded_racks(&mut places, &load);
             }
             planning.places.insert(partition, places.clone());
             for id in places.into_iter().flatten() {
@@ -135,25 +137,22 @@ impl<'a> Planning<'a> {
         self.targets.get(&id).and_then(Option::as_deref)
     }
 
-    /// As many racks as there can be are to hold a replica.
-    fn vacate_crowded_racks(&self, places: &mut [Option<i32>]) {
+    /// As many racks as there can be are to hold a replica: those that double a rack go, from the fullest brokers first.
+    fn vacate_crowded_racks(&self, places: &mut [Option<i32>], load: &BTreeMap<i32, usize>) {
         let racks: BTreeSet<Option<&str>> = self.targets.values().map(Option::as_deref).collect();
         let wanted = racks.len().min(places.len());
-        let mut used = BTreeSet::new();
-        let vacant = places.iter().filter(|place| place.is_none()).count();
-        let kept_racks: BTreeSet<Option<&str>> = places.iter().flatten().map(|id| self.rack(*id)).collect();
-        let mut missing = wanted.saturating_sub(kept_racks.len() + vacant);
-        // From the back: the first place is the preferred leader's.
-        let mut doubled: Vec<usize> = Vec::new();
-        for (index, id) in places.iter().enumerate().filter_map(|(index, place)| Some((index, (*place)?))) {
-            if !used.insert(self.rack(id)) {
-                doubled.push(index);
+        loop {
+            let kept: Vec<(usize, i32)> =
+                places.iter().enumerate().filter_map(|(index, place)| Some((index, (*place)?))).collect();
+            let used: BTreeSet<Option<&str>> = kept.iter().map(|(_, id)| self.rack(*id)).collect();
+            if used.len() + (places.len() - kept.len()) >= wanted {
+                return;
             }
-        }
-        while missing > 0 {
-            let Some(index) = doubled.pop() else { return };
-            places[index] = None;
-            missing -= 1;
+            let is_doubled = |id: i32| kept.iter().filter(|(_, other)| self.rack(*other) == self.rack(id)).count() > 1;
+            let doubled = kept.iter().filter(|(_, id)| is_doubled(*id));
+            // Of equals the later one: the first place is the preferred leader's.
+            let Some((index, _)) = doubled.max_by_key(|(index, id)| (load.get(id), *index)) else { return };
+            places[*index] = None;
         }
     }
 
@@ -215,7 +214,8 @@ impl<'a> Planning<'a> {
         let candidates = self.places.iter().filter_map(|(partition, places)| {
             let index = places.iter().position(|place| *place == Some(from))?;
             let is_free = !places.contains(&Some(to));
-            let in_rack_of = |id: i32| places.iter().flatten().filter(|other| self.rack(**other) == self.rack(id)).count();
+            let in_rack_of =
+                |id: i32| places.iter().flatten().filter(|other| self.rack(**other) == self.rack(id)).count();
             // The one that goes does not count in the rack it comes to.
             let keeps_racks = self.rack(from) == self.rack(to) || in_rack_of(to) < in_rack_of(from);
             (is_free && keeps_racks).then_some((*partition, index))
@@ -255,6 +255,9 @@ impl<'a> Planning<'a> {
     }
 
     fn finish(self) -> Assignment {
-        self.places.into_iter().map(|(partition, places)| (partition.clone(), places.into_iter().flatten().collect())).collect()
+        self.places
+            .into_iter()
+            .map(|(partition, places)| (partition.clone(), places.into_iter().flatten().collect()))
+            .collect()
     }
 }

@@ -29,7 +29,11 @@ pub struct MoveProgress {
 }
 
 /// A new replica is to become as large as the largest of those there are, and counts up to that.
-pub fn move_progress(partition: &TopicPartition, ongoing: &Ongoing, sizes: Option<&BTreeMap<i32, i64>>) -> MoveProgress {
+pub fn move_progress(
+    partition: &TopicPartition,
+    ongoing: &Ongoing,
+    sizes: Option<&BTreeMap<i32, i64>>,
+) -> MoveProgress {
     let size = |id: &i32| sizes.and_then(|sizes| sizes.get(id)).copied().unwrap_or(0);
     let old = ongoing.replicas.iter().filter(|id| !ongoing.adding.contains(id));
     let whole = old.map(size).max().unwrap_or(0);

@@ -110,8 +110,7 @@ mod tests {
             bytes_per_second: Some(8 << 20),
             remaining_ms: Some(64_000),
         };
-        let expected =
-            "[###############---------------]  50 %  512.0 MiB of 1.0 GiB, 8.0 MiB/s, 1 min 4 s left, 1 of 4 partitions done";
+        let expected = "[###############---------------]  50 %  512.0 MiB of 1.0 GiB, 8.0 MiB/s, 1 min 4 s left, 1 of 4 partitions done";
         assert_eq!(stand_text(&stand), expected);
     }
 }

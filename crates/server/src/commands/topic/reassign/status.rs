@@ -48,8 +48,7 @@ pub async fn run(session: Session, args: StatusArgs) -> Result<Exit, Failure> {
         until_done(&session, is_wanted).await?;
     }
     let (moves, stand) = look_twice(&session.client, is_wanted).await?;
-    let mut status =
-        Status { done: moves.is_empty(), moves, stand, astray: Vec::new(), throttle_removed: false };
+    let mut status = Status { done: moves.is_empty(), moves, stand, astray: Vec::new(), throttle_removed: false };
     if let Some(plan) = &plan {
         status.astray = astray(&session, plan).await?;
         status.done &= status.astray.is_empty();
@@ -79,7 +78,11 @@ fn print(session: &Session, status: &Status, has_plan: bool) -> Result<(), Failu
             let text = format!("Not as planned, and not on the move: {}.", status.astray.join(", "));
             printer.styled_line(&text, Style::Bad)?;
         } else {
-            printer.line(if has_plan { "Done: everything is where the plan puts it." } else { "Nothing is on the move." })?;
+            printer.line(if has_plan {
+                "Done: everything is where the plan puts it."
+            } else {
+                "Nothing is on the move."
+            })?;
         }
     } else {
         printer.table(&moves_table(&status.moves))?;

@@ -105,8 +105,8 @@ pub struct Journey {
 
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Stand {
-    pub moves_done: usize,
-    pub moves: usize,
+    pub partitions_done: usize,
+    pub partitions: usize,
     pub copied_bytes: i64,
     pub total_bytes: i64,
     pub bytes_per_second: Option<i64>,
@@ -133,8 +133,8 @@ impl Journey {
             _ => None,
         };
         Stand {
-            moves_done: self.totals.len() - moves.len(),
-            moves: self.totals.len(),
+            partitions_done: self.totals.len() - moves.len(),
+            partitions: self.totals.len(),
             copied_bytes,
             total_bytes,
             bytes_per_second,
@@ -181,7 +181,7 @@ mod tests {
         assert_eq!((stand.bytes_per_second, stand.remaining_ms), (None, None));
         let stand = journey.note(3_000, &[progress(0, 500, 1_000), progress(1, 0, 1_000)]);
         assert_eq!((stand.bytes_per_second, stand.remaining_ms), (Some(200), Some(7_500)));
-        assert_eq!((stand.copied_bytes, stand.total_bytes, stand.moves_done), (500, 2_000, 0));
+        assert_eq!((stand.copied_bytes, stand.total_bytes, stand.partitions_done), (500, 2_000, 0));
     }
 
     #[test]
@@ -190,9 +190,9 @@ mod tests {
         journey.note(0, &[progress(0, 0, 1_000), progress(1, 0, 1_000)]);
         let stand = journey.note(1_000, &[progress(1, 500, 1_000)]);
         assert_eq!((stand.copied_bytes, stand.total_bytes), (1_500, 2_000));
-        assert_eq!((stand.moves_done, stand.moves), (1, 2));
+        assert_eq!((stand.partitions_done, stand.partitions), (1, 2));
         let stand = journey.note(2_000, &[]);
-        assert_eq!((stand.copied_bytes, stand.remaining_ms, stand.moves_done), (2_000, Some(0), 2));
+        assert_eq!((stand.copied_bytes, stand.remaining_ms, stand.partitions_done), (2_000, Some(0), 2));
     }
 
     #[test]

@@ -36,7 +36,7 @@ pub fn stand_text(stand: &Stand) -> String {
     if let Some(remaining_ms) = stand.remaining_ms.filter(|ms| *ms > 0) {
         text += &format!(", {} left", duration_text(remaining_ms));
     }
-    text + &format!(", {} of {} partitions done", stand.moves_done, stand.moves)
+    text + &format!(", {} of {} partitions done", stand.partitions_done, stand.partitions)
 }
 
 pub fn moves_table(moves: &[MoveProgress]) -> Table {
@@ -103,8 +103,8 @@ mod tests {
     #[test]
     fn a_stand_in_one_line() {
         let stand = Stand {
-            moves_done: 1,
-            moves: 4,
+            partitions_done: 1,
+            partitions: 4,
             copied_bytes: 512 << 20,
             total_bytes: 1 << 30,
             bytes_per_second: Some(8 << 20),

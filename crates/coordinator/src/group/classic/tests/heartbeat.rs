@@ -56,7 +56,7 @@ fn a_member_that_waits_for_our_answer_need_not_say_anything() {
 fn a_new_member_that_nobody_answers_in_five_minutes_is_dropped() {
     let mut story = Story::new();
     let hour_ms = 60 * 60 * 1_000;
-    let patient = || JoinGroupRequest { rebalance_timeout_ms: hour_ms as i32, ..join_request("", &["range"]) };
+    let patient = || JoinGroupRequest { rebalance_timeout_ms: hour_ms, ..join_request("", &["range"]) };
     story.host.version = 3;
     let first = story.join(patient());
     story.host.pass_ms(INITIAL_DELAY_MS);

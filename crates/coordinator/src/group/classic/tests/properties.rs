@@ -1,1 +1,321 @@
+//! Whatever members do in whatever order, and whenever the coordinator dies, a few things hold.
+//!
+//! After every step: a generation has one leader; requests that are not answered wait in exactly one member; an
+//! assignment is of its generation and one member's; a commit of a former generation is refused; a committed offset
+//! is what was last accepted; and the log replayed is the state, or where a generation is in the making, the state
+//! before it.
 
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+use tidelog_wire::messages::OffsetCommitRequest;
+use tidelog_wire::messages::offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic};
+
+use super::*;
+use crate::Coordinator;
+use crate::group::classic::member::Waiting;
+use crate::group::classic::state::State;
+
+const CLIENTS: usize = 5;
+/// The clients from here on are static members.
+const STATIC_FROM: usize = 3;
+const PARTITIONS: i32 = 3;
+
+#[derive(Clone, Debug)]
+enum Action {
+    Join {
+        client: usize,
+        protocols: usize,
+        version: i16,
+    },
+    Sync {
+        client: usize,
+    },
+    Heartbeat {
+        client: usize,
+    },
+    Leave {
+        client: usize,
+    },
+    Commit {
+        client: usize,
+        partition: i32,
+        generations_ago: i32,
+    },
+    /// The client's process dies and comes back knowing nothing.
+    Restart {
+        client: usize,
+    },
+    Pass {
+        ms: i64,
+    },
+    FailOver,
+}
+
+fn action() -> impl Strategy<Value = Action> {
+    let client = 0..CLIENTS;
+    prop_oneof![
+        8 => (client.clone(), prop_oneof![6 => Just(0_usize), 1 => Just(1), 1 => Just(2)], prop_oneof![Just(3_i16), Just(5), Just(9)])
+            .prop_map(|(client, protocols, version)| Action::Join { client, protocols, version }),
+        8 => client.clone().prop_map(|client| Action::Sync { client }),
+        3 => client.clone().prop_map(|client| Action::Heartbeat { client }),
+        1 => client.clone().prop_map(|client| Action::Leave { client }),
+        4 => (client.clone(), 0..PARTITIONS, 0..2_i32)
+            .prop_map(|(client, partition, generations_ago)| Action::Commit { client, partition, generations_ago }),
+        1 => client.prop_map(|client| Action::Restart { client }),
+        4 => prop_oneof![Just(500_i64), Just(3_000), Just(9_000), Just(61_000)].prop_map(|ms| Action::Pass { ms }),
+        1 => Just(Action::FailOver),
+    ]
+}
+
+/// What a client knows.
+#[derive(Clone, Debug, Default)]
+struct Known {
+    member_id: Str,
+    generation: i32,
+    /// The members, if it leads the generation.
+    followers: Vec<Str>,
+}
+
+struct World {
+    story: Story,
+    known: Vec<Known>,
+    /// Whose request it is.
+    asked: BTreeMap<RequestId, usize>,
+    incarnation: u32,
+    /// Leaders that were told to assign, by incarnation and generation.
+    leaders: BTreeMap<(u32, i32), Str>,
+    /// Who holds an assignment: a client, which may have had several member ids if it is static.
+    owners: BTreeMap<Bytes, usize>,
+    committed: BTreeMap<i32, i64>,
+    next_offset: i64,
+    last_complete: String,
+}
+
+impl World {
+    fn new() -> Self {
+        let mut story = Story::new();
+        story.host.tell(|coordinator, now_ms, topics| coordinator.loaded(now_ms, topics));
+        let last_complete = complete_state(&story.host.coordinator).unwrap_or_default();
+        Self {
+            story,
+            known: vec![Known::default(); CLIENTS],
+            asked: BTreeMap::new(),
+            incarnation: 0,
+            leaders: BTreeMap::new(),
+            owners: BTreeMap::new(),
+            committed: BTreeMap::new(),
+            next_offset: 1,
+            last_complete,
+        }
+    }
+
+    fn step(&mut self, action: &Action) {
+        match *action {
+            Action::Join { client, protocols, version } => self.join(client, protocols, version),
+            Action::Sync { client } => self.sync(client),
+            Action::Heartbeat { client } => {
+                let client = self.client(client);
+                self.story.heartbeat(&client);
+            }
+            Action::Leave { client } => {
+                let member_id = self.known[client].member_id.clone();
+                self.story.leave(&[(&member_id, instance(client).as_deref())]);
+            }
+            Action::Commit { client, partition, generations_ago } => self.commit(client, partition, generations_ago),
+            Action::Restart { client } => self.known[client] = Known::default(),
+            Action::Pass { ms } => self.story.host.pass_ms(ms),
+            Action::FailOver => {
+                self.story.host.fail_over();
+                self.asked.clear();
+                self.incarnation += 1;
+            }
+        }
+        self.hear_answers();
+        self.check();
+    }
+
+    fn client(&self, client: usize) -> Client {
+        let known = &self.known[client];
+        Client { member_id: known.member_id.clone(), generation: known.generation }
+    }
+
+    fn join(&mut self, client: usize, protocols: usize, version: i16) {
+        let supported: [&[&str]; 3] = [&["range"], &["range", "sticky"], &["sticky", "range"]];
+        self.story.host.version = version;
+        let request = JoinGroupRequest {
+            group_instance_id: instance(client),
+            ..join_request(&self.known[client].member_id, supported[protocols])
+        };
+        let request = self.story.join(request);
+        self.asked.insert(request, client);
+        self.story.host.version = i16::MAX;
+    }
+
+    fn sync(&mut self, client: usize) {
+        let known = &self.known[client];
+        let (incarnation, generation) = (self.incarnation, known.generation);
+        let name = |member: &Str| format!("{incarnation}.{generation}.{member}");
+        let assignments = known.followers.iter().map(|member| assigned(member, &name(member))).collect();
+        let client_of = self.client(client);
+        let request = self.story.sync(&client_of, assignments);
+        self.asked.insert(request, client);
+    }
+
+    fn commit(&mut self, client: usize, partition: i32, generations_ago: i32) {
+        let known = &self.known[client];
+        let generation = known.generation - generations_ago;
+        let offset = self.next_offset;
+        self.next_offset += 1;
+        let partitions = vec![OffsetCommitRequestPartition {
+            partition_index: partition,
+            committed_offset: offset,
+            ..Default::default()
+        }];
+        let request = OffsetCommitRequest {
+            group_id: "group".into(),
+            generation_id_or_member_epoch: generation,
+            member_id: known.member_id.clone(),
+            topics: vec![OffsetCommitRequestTopic { name: "orders".into(), partitions, ..Default::default() }],
+            ..Default::default()
+        };
+        self.story.host.version = 9;
+        let request = self
+            .story
+            .host
+            .ask(|coordinator, now_ms, topics, caller| coordinator.offset_commit(now_ms, topics, caller, request));
+        self.story.host.version = i16::MAX;
+        let Response::OffsetCommit(response) = self.story.host.answer(request) else { panic!("no commit") };
+        if response.topics[0].partitions[0].error_code.is_none() {
+            let group = self.story.host.coordinator.groups().classic("group");
+            let present = group.map_or(0, |group| group.generation);
+            assert!(generation == present || generation < 0, "{generation} commits in generation {present}");
+            self.committed.insert(partition, offset);
+        }
+    }
+
+    /// Clients take notice of what they were told.
+    fn hear_answers(&mut self) {
+        for (request, response) in std::mem::take(&mut self.story.host.answers) {
+            let client = self.asked.remove(&request).expect("an answer is somebody's");
+            match response {
+                Response::JoinGroup(joined) => self.has_joined(client, joined),
+                Response::SyncGroup(synced) => self.has_synced(client, synced),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    fn has_joined(&mut self, client: usize, joined: JoinGroupResponse) {
+        match joined.error_code {
+            ErrorCode::NONE => {}
+            ErrorCode::MEMBER_ID_REQUIRED => {
+                self.known[client] = Known { member_id: joined.member_id, ..Known::default() };
+                return;
+            }
+            _ => {
+                self.known[client] = Known::default();
+                return;
+            }
+        }
+        assert!(joined.generation_id > 0);
+        let leads = joined.leader == joined.member_id && !joined.skip_assignment;
+        if leads {
+            let leader = (self.incarnation, joined.generation_id);
+            let former = self.leaders.insert(leader, joined.member_id.clone());
+            assert!(former.is_none_or(|former| former == joined.member_id), "two leaders of {leader:?}");
+        }
+        let followers =
+            if leads { joined.members.into_iter().map(|member| member.member_id).collect() } else { vec![] };
+        self.known[client] = Known { member_id: joined.member_id, generation: joined.generation_id, followers };
+    }
+
+    fn has_synced(&mut self, client: usize, synced: SyncGroupResponse) {
+        if synced.error_code.is_error() || synced.assignment.is_empty() {
+            return;
+        }
+        let assignment = String::from_utf8(synced.assignment.to_vec()).expect("text");
+        let generation = assignment.split('.').nth(1).expect("three parts");
+        assert_eq!(generation, self.known[client].generation.to_string(), "an assignment is of its generation");
+        let owner = *self.owners.entry(synced.assignment).or_insert(client);
+        assert!(owner == client, "{assignment} has two owners");
+    }
+
+    fn check(&mut self) {
+        let host = &self.story.host;
+        let group = host.coordinator.groups().classic("group");
+        group.inspect(|group| group.check_invariants());
+        let members = group.into_iter().flat_map(|group| group.members.values());
+        let waiting = members.filter(|member| member.waiting != Waiting::No).count();
+        assert_eq!(waiting, host.requests.values().filter(|is_answered| !**is_answered).count(), "a request is lost");
+        if let Some(group) = group {
+            check_who_waits(group);
+        }
+        for (partition, offset) in &self.committed {
+            let offsets = &host.coordinator.groups().get("group").expect("it has offsets").offsets;
+            assert_eq!(offsets.get("orders", *partition).map(|committed| committed.offset), Some(*offset));
+        }
+        if let Some(state) = complete_state(&host.coordinator) {
+            self.last_complete = state;
+        }
+        let replayed = host.replayed();
+        assert_eq!(complete_state(&replayed).as_ref(), Some(&self.last_complete), "the log is not the state");
+        let offsets = |coordinator: &Coordinator| coordinator.groups().get("group").map(|g| format!("{:?}", g.offsets));
+        let none = Some(format!("{:?}", crate::offsets::Offsets::default()));
+        assert_eq!(offsets(&replayed).or(none.clone()), offsets(&host.coordinator).or(none));
+    }
+}
+
+fn check_who_waits(group: &ClassicGroup) {
+    for member in group.members.values() {
+        let is_expected = matches!(
+            (&group.state, member.waiting),
+            (_, Waiting::No)
+                | (State::PreparingRebalance(_), Waiting::Join(_))
+                | (State::CompletingRebalance { .. }, Waiting::Sync(_))
+        );
+        assert!(is_expected, "{:?} in {}", member.waiting, group.state_name());
+    }
+}
+
+fn instance(client: usize) -> Option<Str> {
+    (client >= STATIC_FROM).then(|| text(&format!("instance {client}")))
+}
+
+/// All that a new coordinator has to know; `None` while a generation is in the making.
+fn complete_state(coordinator: &Coordinator) -> Option<String> {
+    let Some(group) = coordinator.groups().classic("group").filter(|group| group.is_in_log || !group.is_empty()) else {
+        return Some(String::new());
+    };
+    if !matches!(group.state, State::Empty | State::Stable { .. }) {
+        return None;
+    }
+    let protocol = group.protocol.clone().unwrap_or_default();
+    let members = group.members.iter().map(|(id, member)| {
+        let metadata = member.metadata(&protocol);
+        let timeouts = (member.session_timeout_ms, member.rebalance_timeout_ms);
+        format!("{id} {:?} {} {timeouts:?} {metadata:?} {:?}", member.instance_id, member.client_id, member.assignment)
+    });
+    let members: Vec<String> = members.collect();
+    Some(format!(
+        "{} {:?} {} {} {:?} {:?} {:?} {members:?} {:?}",
+        group.state_name(),
+        group.state_since_ms,
+        group.generation,
+        group.protocol_type,
+        group.protocol,
+        group.leader,
+        group.subscribed,
+        group.static_members,
+    ))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_happens_a_group_keeps_its_promises(actions in prop::collection::vec(action(), 1..150)) {
+        let mut world = World::new();
+        actions.iter().for_each(|action| world.step(action));
+    }
+}

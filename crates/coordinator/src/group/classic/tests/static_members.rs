@@ -141,3 +141,24 @@ fn a_rebalance_that_nobody_joins_goes_on_waiting_for_its_static_members() {
     }
     assert_eq!(story.group().generation, 1);
 }
+
+#[test]
+fn a_static_leader_that_misses_a_rebalance_is_followed_by_a_member_that_does_not() {
+    let mut story = Story::new();
+    let (one, two) = stable(&mut story);
+    let (leader, other, instance) = match story.group().is_leader(&one.member_id) {
+        true => (one, two, "two"),
+        false => (two, one, "one"),
+    };
+    let changed = || JoinGroupRequest {
+        protocols: join_request("", &["range", "sticky"]).protocols,
+        ..static_join(instance, &other.member_id)
+    };
+    let again = story.join(changed());
+    while story.host.is_waiting(again) {
+        assert_eq!(story.heartbeat(&leader), ErrorCode::REBALANCE_IN_PROGRESS);
+        story.host.pass_ms(5_000);
+    }
+    let joined = story.joined(again);
+    assert_eq!((&joined.leader, joined.members.len()), (&other.member_id, 2));
+}

@@ -37,6 +37,18 @@ fn members_the_leader_has_nothing_for_get_an_empty_assignment() {
 }
 
 #[test]
+fn what_was_assigned_in_an_earlier_generation_is_nobodys() {
+    let mut story = Story::new();
+    let clients = story.stable(2);
+    let waiting = [&clients[0], &clients[1]].map(|client| story.join(join_request(&client.member_id, &["range"])));
+    let [leader, follower] = waiting.map(|request| story.client(request));
+    let leading = story.sync(&leader, vec![assigned(&leader.member_id, "all")]);
+    assert_eq!(story.synced(leading).assignment, "all");
+    let following = story.sync(&follower, vec![]);
+    assert_eq!(story.synced(following).assignment, "");
+}
+
+#[test]
 fn a_request_of_another_generation_or_protocol_is_refused() {
     let mut story = Story::new();
     let (leader, _) = joined_pair(&mut story);

@@ -61,6 +61,11 @@ impl Groups {
         self.get_mut(group_id)?.as_classic_mut()
     }
 
+    #[cfg(test)]
+    pub fn consumer(&self, group_id: &str) -> Option<&consumer::ConsumerGroup> {
+        self.get(group_id)?.as_consumer()
+    }
+
     pub fn consumer_mut(&mut self, group_id: &str) -> Option<&mut consumer::ConsumerGroup> {
         self.get_mut(group_id)?.as_consumer_mut()
     }

@@ -4,6 +4,27 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio::time::Instant;
 
+/// A wall clock that is never set: it starts at the wall's time and goes on by the monotonic one.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SteadyClock {
+    origin: Instant,
+    origin_ms: i64,
+}
+
+impl SteadyClock {
+    pub(crate) fn start(clock: Clock) -> Self {
+        Self { origin: Instant::now(), origin_ms: clock.wall_ms() }
+    }
+
+    pub(crate) fn now_ms(self) -> i64 {
+        self.origin_ms + self.origin.elapsed().as_millis() as i64
+    }
+
+    pub(crate) fn instant_of(self, ms: i64) -> Instant {
+        self.origin + std::time::Duration::from_millis((ms - self.origin_ms).max(0) as u64)
+    }
+}
+
 /// A shard's clocks. Milliseconds of the monotonic one count from the shard's start.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Clock {

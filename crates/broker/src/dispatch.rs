@@ -26,6 +26,15 @@ pub(crate) static SERVED: &[Served] = &[
     Served { key: ApiKey::Fetch, versions: api::fetch::VERSIONS, handle: api::fetch::handle },
     answered::<api::list_offsets::ListOffsets>(),
     answered::<api::metadata::Metadata>(),
+    answered::<api::offset_commit::OffsetCommit>(),
+    answered::<api::offset_fetch::OffsetFetch>(),
+    answered::<api::find_coordinator::FindCoordinator>(),
+    answered::<api::join_group::JoinGroup>(),
+    answered::<api::heartbeat::Heartbeat>(),
+    answered::<api::leave_group::LeaveGroup>(),
+    answered::<api::sync_group::SyncGroup>(),
+    answered::<api::describe_groups::DescribeGroups>(),
+    answered::<api::list_groups::ListGroups>(),
     answered::<api::api_versions::ApiVersions>(),
     answered::<api::create_topics::CreateTopics>(),
     answered::<api::delete_topics::DeleteTopics>(),
@@ -37,13 +46,17 @@ pub(crate) static SERVED: &[Served] = &[
     answered::<api::describe_log_dirs::DescribeLogDirs>(),
     answered::<api::alter_configs::AlterConfigs>(),
     answered::<api::create_partitions::CreatePartitions>(),
+    answered::<api::delete_groups::DeleteGroups>(),
     answered::<api::elect_leaders::ElectLeaders>(),
     answered::<api::incremental_alter_configs::IncrementalAlterConfigs>(),
     answered::<api::alter_partition_reassignments::AlterPartitionReassignments>(),
     answered::<api::list_partition_reassignments::ListPartitionReassignments>(),
+    answered::<api::offset_delete::OffsetDelete>(),
     answered::<api::describe_quorum::DescribeQuorum>(),
     answered::<api::describe_cluster::DescribeCluster>(),
     answered::<api::unregister_broker::UnregisterBroker>(),
+    answered::<api::consumer_group_heartbeat::ConsumerGroupHeartbeat>(),
+    answered::<api::consumer_group_describe::ConsumerGroupDescribe>(),
     answered::<api::list_config_resources::ListConfigResources>(),
     answered::<api::describe_topic_partitions::DescribeTopicPartitions>(),
 ];
@@ -133,7 +146,8 @@ pub(crate) fn request(shard: &Rc<Shard>, connection: &Rc<ConnectionInfo>, frame:
     };
     match SERVED.iter().find(|served| served.key == key) {
         Some(served) if served.versions.contains(&version) => {
-            let context = Context { shard: Rc::clone(shard), connection: Rc::clone(connection), version };
+            let client_id = frame.client_id.clone();
+            let context = Context { shard: Rc::clone(shard), connection: Rc::clone(connection), version, client_id };
             (served.handle)(Call { context, frame, reply });
         }
         Some(_) if key == ApiKey::ApiVersions => {

@@ -14,6 +14,7 @@ mod checkpoint;
 mod clock;
 mod cluster_view;
 mod contact;
+mod coordinator_host;
 mod damage;
 mod dispatch;
 mod fetch;
@@ -35,4 +36,5 @@ mod timers;
 mod turn;
 
 pub use broker::{Broker, BrokerHandle, StartError};
-pub use options::{BrokerOptions, DiskOptions, ListenerOptions, NetworkLimits, ReplicaOptions};
+pub use options::{BrokerOptions, DiskOptions, GroupOptions, ListenerOptions, NetworkLimits, ReplicaOptions};
+pub use tidelog_coordinator::GroupConfig;

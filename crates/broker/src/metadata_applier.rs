@@ -129,7 +129,8 @@ impl MetadataApplier {
         }
         self.report_recovered(&image);
         self.tell_roles();
-        self.shard.publish_image(image);
+        self.shard.publish_image(Arc::clone(&image));
+        self.shard.coordinators.image_changed(&self.shard, &diff);
         self.shard.sessions.image_changed(&self.shard);
         self.shard.fetchers.image_changed();
     }
@@ -330,7 +331,10 @@ pub(crate) fn configuration(shard: &Shard, image: &Image, topic: &Topic) -> (Arc
 /// The log's part of what is in force for the topic.
 pub(crate) fn log_config(shard: &Shard, image: &Image, topic: &str) -> LogConfig {
     let resolver = Resolver { image, broker_id: shard.node_id(), static_configs: &shard.options.static_configs };
+    // Only brokers write to internal topics, and what they decided has to be taken.
+    let is_internal = tidelog_metadata::is_internal_topic(topic);
     let topic = TopicConfig::resolve(&resolver, topic);
+    let max_batch_bytes = if is_internal { u32::MAX } else { topic.max_message_bytes.max(0) as u32 };
     LogConfig {
         segment_bytes: topic.segment_bytes.max(0) as u32,
         segment_ms: topic.segment_ms,
@@ -341,7 +345,7 @@ pub(crate) fn log_config(shard: &Shard, image: &Image, topic: &str) -> LogConfig
         retention_ms: topic.retention_ms,
         retention_bytes: topic.retention_bytes,
         file_delete_delay_ms: topic.file_delete_delay_ms,
-        max_message_bytes: topic.max_message_bytes.max(0) as u32,
+        max_message_bytes: max_batch_bytes,
         timestamp_type: match topic.message_timestamp_type {
             TimestampType::CreateTime => record_batch::TimestampType::CreateTime,
             TimestampType::LogAppendTime => record_batch::TimestampType::LogAppendTime,

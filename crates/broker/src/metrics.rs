@@ -60,6 +60,7 @@ pub(crate) struct Metrics {
     pub isr_expands: Counter,
     pub flushes: Counter,
     pub bad_requests: Counter,
+    pub offset_commits: Counter,
     apis: RefCell<BTreeMap<ApiKey, ApiStats>>,
 }
 

@@ -5,8 +5,10 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
+use tidelog_coordinator::GroupConfig;
 use tidelog_metadata::config::StaticConfigs;
 use tidelog_wire::types::BrokerId;
 
@@ -48,6 +50,7 @@ pub struct BrokerOptions {
     pub network: NetworkLimits,
     pub replica: ReplicaOptions,
     pub disk: DiskOptions,
+    pub groups: GroupOptions,
 }
 
 /// Every limit a client connection meets.
@@ -149,6 +152,30 @@ impl Default for DiskOptions {
     }
 }
 
+/// Groups, and the topic of their committed offsets.
+#[derive(Clone, Debug)]
+pub struct GroupOptions {
+    /// `offsets.topic.num.partitions`.
+    pub offsets_topic_partitions: i32,
+    /// `offsets.topic.replication.factor`; lowered to the brokers there are.
+    pub offsets_topic_replication_factor: i16,
+    /// `offsets.topic.segment.bytes`.
+    pub offsets_topic_segment_bytes: i32,
+    /// What coordinators go by.
+    pub coordinator: Arc<GroupConfig>,
+}
+
+impl Default for GroupOptions {
+    fn default() -> Self {
+        Self {
+            offsets_topic_partitions: 50,
+            offsets_topic_replication_factor: 3,
+            offsets_topic_segment_bytes: 104_857_600,
+            coordinator: Arc::default(),
+        }
+    }
+}
+
 impl BrokerOptions {
     /// Kafka's defaults for a node with one plaintext listener and one log directory.
     pub fn new(node_id: BrokerId, listener: ListenerOptions, log_dir: PathBuf) -> Self {
@@ -165,6 +192,7 @@ impl BrokerOptions {
             network: NetworkLimits::default(),
             replica: ReplicaOptions::default(),
             disk: DiskOptions::default(),
+            groups: GroupOptions::default(),
         }
     }
 }

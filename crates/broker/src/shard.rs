@@ -18,6 +18,7 @@ use tracing::{error, warn};
 
 use crate::background::{Deletions, Marks};
 use crate::clock::Clock;
+use crate::coordinator_host::Coordinators;
 use crate::fetch::FetchSessions;
 use crate::fetcher::Fetchers;
 use crate::flusher::{DiskPool, Heartbeats};
@@ -49,6 +50,7 @@ pub(crate) struct Shard {
     pub isolation_log: LogLimit,
     pub isr_log: LogLimit,
     pub partitions: PartitionTable,
+    pub coordinators: Coordinators,
     pub turn: Turn,
     pub sessions: FetchSessions,
     pub fetchers: Fetchers,
@@ -99,6 +101,7 @@ impl Shard {
             isolation_log: LogLimit::default(),
             isr_log: LogLimit::default(),
             partitions: PartitionTable::default(),
+            coordinators: Coordinators::default(),
             turn: Turn::default(),
             fetchers: Fetchers::default(),
             isr_proposals: IsrProposals::default(),

@@ -1,7 +1,7 @@
 //! The shard's turn: the work that is better done once for everything that arrived than once for each.
 //!
 //! Connections and fetchers only note what came; they run first, because the turn's task is queued behind them. Then
-//! one turn does, in this order: results of flushes, one append per partition, one round of flush jobs, one look at
+//! one turn does, in this order: results of flushes, one append per coordinator and partition, one round of flush jobs, one look at
 //! every parked fetch that was touched. Under load all of it coalesces by itself.
 
 use std::cell::{Cell, RefCell};
@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::coordinator_host::Hosted;
 use crate::fetch::FetchSession;
 use crate::metadata_applier;
 use crate::net::LocalNotify;
@@ -25,6 +26,8 @@ pub(crate) struct Turn {
     appends: RefCell<Vec<PartitionHandle>>,
     flushes: RefCell<Vec<PartitionHandle>>,
     reapplied: RefCell<Vec<PartitionHandle>>,
+    leaderships: RefCell<Vec<PartitionHandle>>,
+    coordinators: RefCell<Vec<Rc<Hosted>>>,
     sessions: RefCell<Vec<Rc<FetchSession>>>,
     high_watermarks_moved: Cell<bool>,
     due: LocalNotify,
@@ -44,6 +47,18 @@ impl Turn {
     /// The partition is to be told again what the image says.
     pub(crate) fn reapply(&self, partition: PartitionHandle) {
         self.reapplied.borrow_mut().push(partition);
+        self.due.notify();
+    }
+
+    /// The partition's coordinator is to begin or to end.
+    pub(crate) fn leadership_changed(&self, partition: PartitionHandle) {
+        self.leaderships.borrow_mut().push(partition);
+        self.due.notify();
+    }
+
+    /// The coordinator has decided something that is to be appended.
+    pub(crate) fn coordinate(&self, hosted: Rc<Hosted>) {
+        self.coordinators.borrow_mut().push(hosted);
         self.due.notify();
     }
 
@@ -108,6 +123,12 @@ fn take_turn(shard: &Rc<Shard>) {
     }
     for partition in turn.reapplied.take() {
         metadata_applier::reapply(shard, &partition);
+    }
+    for partition in turn.leaderships.take() {
+        shard.coordinators.leadership_changed(shard, &partition);
+    }
+    for hosted in turn.coordinators.take() {
+        hosted.append(shard);
     }
     append(shard, turn);
     let flushes = turn.flushes.take();

@@ -17,7 +17,8 @@ mod sessions;
 pub use decide::{Context, Decision, Round, decide};
 pub use image::{
     ApplyError, Broker, ConfigResource, ConfigResourceType, Endpoint, Health, Image, ImageDiff, LeaderRecovery,
-    LogPosition, Node, Partition, PartitionDiff, Topic, TopicChange, TopicIdPartition, min_insync_replicas,
+    LogPosition, Node, Partition, PartitionDiff, Topic, TopicChange, TopicIdPartition, is_internal_topic,
+    min_insync_replicas,
 };
 pub use record::{BrokerChange, PartitionChange, Record, RegisterBrokerRecord, RegisteredPartition};
 pub use request::{

@@ -149,6 +149,7 @@ fn broker_options(config: &NodeConfig) -> Result<BrokerOptions, Failure> {
         network: config.network.clone(),
         replica: config.replica.clone(),
         disk: config.disk.clone(),
+        groups: config.groups.clone(),
     })
 }
 

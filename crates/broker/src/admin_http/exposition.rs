@@ -25,6 +25,7 @@ pub(super) fn text(shard: &Shard) -> String {
     let mut text = Text(String::with_capacity(16 << 10));
     traffic(&mut text, shard);
     partitions(&mut text, shard);
+    groups(&mut text, shard);
     controller(&mut text, shard);
     requests(&mut text, shard);
     text.0
@@ -76,6 +77,24 @@ fn partitions(text: &mut Text, shard: &Shard) {
     }
     let failed = u64::from(shard.heartbeats.has_failed());
     text.single("kafka_log_logmanager_offlinelogdirectorycount", "gauge", "Log directories out of use.", failed);
+}
+
+fn groups(text: &mut Text, shard: &Shard) {
+    const PREFIX: &str = "kafka_coordinator_group_groupmetadatamanager";
+    let census = shard.coordinators.census(shard);
+    let gauges = [
+        ("numgroups", "Groups coordinated by this broker.", census.groups),
+        ("numoffsets", "Committed offsets kept by this broker.", census.offsets),
+    ];
+    for (name, help, value) in gauges {
+        text.single(&format!("{PREFIX}_{name}"), "gauge", help, value as u64);
+    }
+    for (state, count) in &census.by_state {
+        let name = format!("{PREFIX}_numgroups{state}");
+        text.single(&name, "gauge", "Groups in this state.", *count as u64);
+    }
+    let commits = shard.metrics.offset_commits.get();
+    text.single("kafka_coordinator_group_offset_commit_total", "counter", "Requests that stored offsets.", commits);
 }
 
 fn controller(text: &mut Text, shard: &Shard) {

@@ -9,6 +9,7 @@ use tidelog_wire::messages::create_topics_request::CreatableTopic;
 use tidelog_wire::types::BrokerId;
 use tidelog_wire::{ErrorCode, Str};
 
+use crate::coordinator_host::{self, OFFSETS_TOPIC};
 use crate::shard::Shard;
 
 /// How long the local image may take to show a topic that was created.
@@ -25,15 +26,7 @@ pub(crate) struct Refused {
 /// that the first answer about them is already a useful one.
 pub(crate) async fn create(shard: &Rc<Shard>, names: &[Str]) -> Vec<Refused> {
     let request = CreateTopicsRequest {
-        topics: names
-            .iter()
-            .map(|name| CreatableTopic {
-                name: name.clone(),
-                num_partitions: -1,
-                replication_factor: -1,
-                ..CreatableTopic::default()
-            })
-            .collect(),
+        topics: names.iter().map(|name| creatable(shard, name)).collect(),
         timeout_ms: CREATION_TIMEOUT_MS,
         validate_only: false,
     };
@@ -56,6 +49,18 @@ pub(crate) async fn create(shard: &Rc<Shard>, names: &[Str]) -> Vec<Refused> {
     let all_led = images.wait_for(|image| created.iter().all(|name| is_led(image, name)));
     let _ = tokio::time::timeout(VISIBLE_WITHIN, all_led).await;
     refused
+}
+
+fn creatable(shard: &Shard, name: &Str) -> CreatableTopic {
+    match name.as_str() {
+        OFFSETS_TOPIC => coordinator_host::creatable(&shard.options.groups),
+        _ => CreatableTopic {
+            name: name.clone(),
+            num_partitions: -1,
+            replication_factor: -1,
+            ..CreatableTopic::default()
+        },
+    }
 }
 
 fn is_led(image: &Image, topic: &str) -> bool {

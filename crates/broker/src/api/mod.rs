@@ -7,8 +7,8 @@ use std::ops::RangeInclusive;
 use std::rc::Rc;
 
 use tidelog_metadata::{Image, Partition};
-use tidelog_wire::Request;
 use tidelog_wire::types::BrokerId;
+use tidelog_wire::{Request, Str};
 
 use crate::net::ConnectionInfo;
 use crate::shard::Shard;
@@ -18,26 +18,40 @@ pub(crate) mod alter_partition_reassignments;
 pub(crate) mod alter_replica_log_dirs;
 pub(crate) mod api_versions;
 mod auto_create;
+pub(crate) mod consumer_group_describe;
+pub(crate) mod consumer_group_heartbeat;
 mod controller;
 pub(crate) mod create_partitions;
 pub(crate) mod create_topics;
+pub(crate) mod delete_groups;
 pub(crate) mod delete_records;
 pub(crate) mod delete_topics;
 pub(crate) mod describe_cluster;
 pub(crate) mod describe_configs;
+pub(crate) mod describe_groups;
 pub(crate) mod describe_log_dirs;
 pub(crate) mod describe_quorum;
 pub(crate) mod describe_topic_partitions;
 pub(crate) mod elect_leaders;
 pub(crate) mod fetch;
+pub(crate) mod find_coordinator;
+mod groups;
+pub(crate) mod heartbeat;
 pub(crate) mod incremental_alter_configs;
 pub(crate) mod init_producer_id;
+pub(crate) mod join_group;
+pub(crate) mod leave_group;
 pub(crate) mod list_config_resources;
+pub(crate) mod list_groups;
 pub(crate) mod list_offsets;
 pub(crate) mod list_partition_reassignments;
 pub(crate) mod metadata;
+pub(crate) mod offset_commit;
+pub(crate) mod offset_delete;
+pub(crate) mod offset_fetch;
 pub(crate) mod offset_for_leader_epoch;
 pub(crate) mod produce;
+pub(crate) mod sync_group;
 pub(crate) mod unregister_broker;
 
 /// Without an authorizer everybody may do everything (KIP-430): a bit per operation that a topic knows ...
@@ -70,6 +84,7 @@ pub(crate) struct Context {
     pub shard: Rc<Shard>,
     pub connection: Rc<ConnectionInfo>,
     pub version: i16,
+    pub client_id: Option<Str>,
 }
 
 /// Brokers as messages name them.

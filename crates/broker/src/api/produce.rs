@@ -10,6 +10,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use tidelog_metadata::is_internal_topic;
 use tidelog_replication::Acks;
 use tidelog_wire::messages::produce_request::TopicProduceData;
 use tidelog_wire::messages::produce_response::{
@@ -54,6 +55,9 @@ pub(crate) fn handle(call: Call) {
             index += 1;
             let target = find(&context, topic_id, PartitionIndex(partition.index));
             match (target, partition.records) {
+                (Ok(target), _) if is_closed(&context, &target) => {
+                    produce.refuse(place, ErrorCode::INVALID_TOPIC_EXCEPTION);
+                }
                 (Ok(target), Some(records)) if !records.is_empty() => {
                     produce.send(&context.shard, target, place, records, acks);
                 }
@@ -85,6 +89,12 @@ fn find(context: &Context, topic_id: Option<Uuid>, index: PartitionIndex) -> Res
         true => ErrorCode::NOT_LEADER_OR_FOLLOWER,
         false => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
     })
+}
+
+/// Internal topics are written by brokers alone, and by Kafka's administration tools.
+fn is_closed(context: &Context, target: &PartitionHandle) -> bool {
+    const ADMIN_CLIENT: &str = "__admin_client";
+    is_internal_topic(&target.id.topic) && context.client_id.as_deref() != Some(ADMIN_CLIENT)
 }
 
 fn refuse_all(request: &ProduceRequest, reply: Reply, code: ErrorCode) {

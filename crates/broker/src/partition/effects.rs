@@ -65,11 +65,13 @@ impl PartitionHost {
                     info!(partition = %self.id, suppressed, "stepping aside: neither controller nor followers are heard");
                 }
                 self.stepped_aside.set(true);
+                self.leadership_changed(shard);
                 self.wake_consumers(shard);
             }
             Effect::Resume => {
                 debug!(partition = %self.id, "no longer aside");
                 self.stepped_aside.set(false);
+                self.leadership_changed(shard);
             }
         }
     }

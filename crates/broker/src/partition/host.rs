@@ -13,6 +13,7 @@ use super::acks::AckQueue;
 use super::append::PendingProduce;
 use super::trim::TrimWaiter;
 use super::watch::Watcher;
+use crate::coordinator_host::OFFSETS_TOPIC;
 use crate::shard::Shard;
 use crate::throttle::Throttled;
 
@@ -117,6 +118,13 @@ impl PartitionHost {
         let result = event(&mut state.protocol, state.log.as_ref(), &mut state.effects, now_ms);
         self.execute_effects(shard, state);
         result
+    }
+
+    /// Who leads changed, or may have: a coordinator lives and dies with the leadership.
+    pub(super) fn leadership_changed(self: &Rc<Self>, shard: &Shard) {
+        if self.id.topic.as_str() == OFFSETS_TOPIC {
+            shard.turn.leadership_changed(Rc::clone(self));
+        }
     }
 
     /// Durable records of the log are known to be wrong.

@@ -374,6 +374,15 @@ pub const BROKER_CONFIGS: &[ConfigDefinition] = &[
         "Replicas of the topic of committed offsets; lowered to the brokers there are.",
     )
     .valid(Valid::AtLeast(1)),
+    ConfigDefinition::new("offsets.topic.segment.bytes", Int, "104857600", "Segment size of that topic.")
+        .valid(Valid::AtLeast(1)),
+    ConfigDefinition::new(
+        "offsets.retention.check.interval.ms",
+        Long,
+        "600000",
+        "Time between two looks for offsets that nobody wants any more.",
+    )
+    .valid(Valid::AtLeast(1)),
     ConfigDefinition::new("offsets.retention.minutes", Int, "10080", "How long offsets of an empty group are kept.")
         .valid(Valid::AtLeast(1)),
     ConfigDefinition::new("offset.metadata.max.bytes", Int, "4096", "Largest metadata of a committed offset."),
@@ -410,6 +419,8 @@ pub const BROKER_CONFIGS: &[ConfigDefinition] = &[
         "Heartbeat interval of the consumer group protocol.",
     )
     .valid(Valid::AtLeast(1)),
+    ConfigDefinition::new("group.consumer.max.size", Int, INT_MAX, "Most members of a consumer group.")
+        .valid(Valid::AtLeast(1)),
     ConfigDefinition::new(
         "group.consumer.assignors",
         List,

@@ -24,7 +24,7 @@ pub use broker::{Broker, Endpoint, LogPosition, Node};
 pub use configs::{ConfigResource, ConfigResourceType};
 pub use diff::{ImageDiff, PartitionDiff, TopicChange};
 pub use health::Health;
-pub use topic::{LeaderRecovery, Partition, Topic, TopicIdPartition, min_insync_replicas};
+pub use topic::{LeaderRecovery, Partition, Topic, TopicIdPartition, is_internal_topic, min_insync_replicas};
 
 use placements::Placements;
 

@@ -51,8 +51,13 @@ impl Topic {
 
     /// Whether clients must not write to it.
     pub fn is_internal(&self) -> bool {
-        matches!(self.name.as_str(), "__consumer_offsets" | "__transaction_state" | "__share_group_state")
+        is_internal_topic(&self.name)
     }
+}
+
+/// Topics that brokers write, and clients must not.
+pub fn is_internal_topic(name: &str) -> bool {
+    matches!(name, "__consumer_offsets" | "__transaction_state" | "__share_group_state")
 }
 
 /// KIP-704.

@@ -1,5 +1,6 @@
 //! Settings: raw text from several sources, read once into a validated [`NodeConfig`].
 
+pub mod groups;
 pub mod limits;
 pub mod listeners;
 pub mod names;

@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use tidelog_broker::{DiskOptions, NetworkLimits, ReplicaOptions};
+use tidelog_broker::{DiskOptions, GroupOptions, NetworkLimits, ReplicaOptions};
 use tidelog_metadata::config::StaticConfigs;
 use tidelog_wire::Uuid;
 
+use super::groups::read_groups;
 use super::limits::{read_disk, read_ms, read_network, read_replica};
 use super::listeners::{Listener, check_security_protocol_map, items, parse_host_port, parse_listeners};
 use super::quorum::{Voter, parse_voters};
@@ -54,6 +55,7 @@ pub struct NodeConfig {
     pub network: NetworkLimits,
     pub replica: ReplicaOptions,
     pub disk: DiskOptions,
+    pub groups: GroupOptions,
     /// Everything that was said, by name, for DescribeConfigs and the topic defaults.
     pub static_configs: StaticConfigs,
 }
@@ -103,6 +105,7 @@ impl NodeConfig {
             network: read_network(reader)?,
             replica: read_replica(reader, session_timeout)?,
             disk: read_disk(reader)?,
+            groups: read_groups(reader)?,
             static_configs: raw.iter().map(|(key, setting)| (key, setting.value.as_str())).collect(),
         })
     }

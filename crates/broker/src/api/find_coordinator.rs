@@ -1,0 +1,114 @@
+//! FindCoordinator (10): the broker that coordinates a group.
+//!
+//! v1 tells what is looked for, v3 flexible, v4 many keys at once (KIP-699), v5 and v6 more error codes and share groups.
+//! The first question about a group makes the topic of committed offsets. Transactions and share groups are not served
+//! yet, and refused. A question about a coordinator that just died in front of us is held until the image changes, as
+//! in Metadata.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use tidelog_metadata::Image;
+use tidelog_wire::messages::find_coordinator_response::Coordinator;
+use tidelog_wire::messages::{FindCoordinatorRequest, FindCoordinatorResponse};
+use tidelog_wire::types::BrokerId;
+use tidelog_wire::{ErrorCode, Str};
+
+use super::{Api, Context, auto_create};
+use crate::cluster_view::ClientEndpoint;
+use crate::coordinator_host::{OFFSETS_TOPIC, partition_of};
+
+/// How long a question is held while there is no leader.
+const HOLD_MAX: Duration = Duration::from_millis(500);
+const GROUP: i8 = 0;
+
+pub(crate) struct FindCoordinator;
+
+impl Api for FindCoordinator {
+    type Request = FindCoordinatorRequest;
+    const VERSIONS: RangeInclusive<i16> = 0..=6;
+
+    async fn answer(context: Context, request: FindCoordinatorRequest) -> FindCoordinatorResponse {
+        let keys = match context.version {
+            ..4 => vec![request.key],
+            _ => request.coordinator_keys,
+        };
+        if request.key_type == GROUP {
+            make_offsets_topic(&context).await;
+            hold_while_leaderless(&context, &keys).await;
+        }
+        let image = context.shard.image();
+        let found = keys.into_iter().map(|key| match request.key_type {
+            GROUP => coordinator_of(&context, &image, key),
+            _ => refused(key, ErrorCode::INVALID_REQUEST, "only consumer groups are coordinated here"),
+        });
+        in_version(context.version, found.collect())
+    }
+}
+
+async fn make_offsets_topic(context: &Context) {
+    let shard = &context.shard;
+    if shard.image().topic_id(OFFSETS_TOPIC).is_some() {
+        return;
+    }
+    // One creation at a time; whoever waits finds the topic.
+    let _only = shard.coordinators.creating.lock().await;
+    if shard.image().topic_id(OFFSETS_TOPIC).is_none() {
+        auto_create::create(shard, &[Str::from_static(OFFSETS_TOPIC)]).await;
+    }
+}
+
+async fn hold_while_leaderless(context: &Context, keys: &[Str]) {
+    let mut images = context.shard.image_changes();
+    let all_led = images.wait_for(|image| keys.iter().all(|key| leader_of(context, image, key) != BrokerId::NONE));
+    let _ = tokio::time::timeout(HOLD_MAX, all_led).await;
+}
+
+fn leader_of(context: &Context, image: &Image, group: &str) -> BrokerId {
+    let find = || {
+        let topic = image.topic(OFFSETS_TOPIC)?;
+        let index = partition_of(image, group)?;
+        Some(context.shard.visible_leader(topic, index, topic.partition(index)?))
+    };
+    find().unwrap_or(BrokerId::NONE)
+}
+
+fn coordinator_of(context: &Context, image: &Image, key: Str) -> Coordinator {
+    let leader = leader_of(context, image, &key);
+    match ClientEndpoint::of(image, leader, &context.connection.listener.name) {
+        Some(endpoint) => Coordinator {
+            key,
+            node_id: leader.get(),
+            host: endpoint.host,
+            port: endpoint.port.into(),
+            ..Coordinator::default()
+        },
+        None => refused(key, ErrorCode::COORDINATOR_NOT_AVAILABLE, "the group's partition has no leader"),
+    }
+}
+
+fn refused(key: Str, error_code: ErrorCode, reason: &'static str) -> Coordinator {
+    Coordinator {
+        key,
+        node_id: -1,
+        port: -1,
+        error_code,
+        error_message: Some(Str::from_static(reason)),
+        ..Coordinator::default()
+    }
+}
+
+fn in_version(version: i16, mut found: Vec<Coordinator>) -> FindCoordinatorResponse {
+    if version >= 4 {
+        return FindCoordinatorResponse { coordinators: found, ..FindCoordinatorResponse::default() };
+    }
+    let only = found.pop().unwrap_or_default();
+    FindCoordinatorResponse {
+        error_code: only.error_code,
+        error_message: only.error_message,
+        node_id: only.node_id,
+        host: only.host,
+        port: only.port,
+        ..FindCoordinatorResponse::default()
+    }
+}

@@ -1,0 +1,39 @@
+//! Requests that a group's coordinator decides.
+
+use tidelog_coordinator::{Caller, Coordinator, Outcome, Response, Topics};
+use tidelog_wire::ErrorCode;
+
+use super::Context;
+use crate::coordinator_host::{Access, Asking, Coordinators};
+
+/// Without an authorizer everybody may do everything: a bit per operation that a group knows (KIP-430).
+pub(crate) const GROUP_OPERATIONS: i32 = super::operations(&[3, 6, 8, 10, 11]);
+
+/// Which operations to tell: none unless they were asked for.
+pub(super) fn group_operations(are_asked_for: bool) -> i32 {
+    if are_asked_for { GROUP_OPERATIONS } else { i32::MIN }
+}
+
+/// Has the coordinator of `group` run `operation`. `expected` picks the operation's own kind of response.
+pub(super) async fn ask<R>(
+    context: &Context,
+    group: &str,
+    access: Access,
+    operation: impl FnOnce(&mut Coordinator, i64, &dyn Topics, &Caller<'_>) -> Outcome,
+    expected: impl FnOnce(Response) -> Option<R>,
+) -> Result<R, ErrorCode> {
+    let host = client_host(context);
+    let asking = asking(context, &host, access);
+    let response = Coordinators::ask(&context.shard, group, &asking, operation).await?;
+    expected(response).ok_or(ErrorCode::UNKNOWN_SERVER_ERROR)
+}
+
+/// The caller's address as Kafka shows it.
+pub(super) fn client_host(context: &Context) -> String {
+    format!("/{}", context.connection.address.ip())
+}
+
+pub(super) fn asking<'a>(context: &'a Context, client_host: &'a str, access: Access) -> Asking<'a> {
+    let client_id = context.client_id.as_deref().unwrap_or_default();
+    Asking { client_id, client_host, version: context.version, access }
+}

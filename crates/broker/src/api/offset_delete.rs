@@ -1,0 +1,33 @@
+//! OffsetDelete (47): forgets a group's offsets of topics it is not subscribed to (KIP-496).
+
+use std::ops::RangeInclusive;
+
+use tidelog_coordinator::Response;
+use tidelog_wire::messages::{OffsetDeleteRequest, OffsetDeleteResponse};
+
+use super::{Api, Context, groups};
+use crate::coordinator_host::Access;
+
+pub(crate) struct OffsetDelete;
+
+impl Api for OffsetDelete {
+    type Request = OffsetDeleteRequest;
+    const VERSIONS: RangeInclusive<i16> = 0..=0;
+
+    async fn answer(context: Context, request: OffsetDeleteRequest) -> OffsetDeleteResponse {
+        let group = request.group_id.clone();
+        let deleted = groups::ask(
+            &context,
+            &group,
+            Access::Writes,
+            |coordinator, now_ms, topics, caller| coordinator.offset_delete(now_ms, topics, caller, request),
+            |response| match response {
+                Response::OffsetDelete(response) => Some(response),
+                _ => None,
+            },
+        );
+        deleted
+            .await
+            .unwrap_or_else(|error_code| OffsetDeleteResponse { error_code, ..OffsetDeleteResponse::default() })
+    }
+}

@@ -1,0 +1,34 @@
+//! The image, as coordinators ask it.
+
+use tidelog_coordinator::Topics;
+use tidelog_metadata::Image;
+use tidelog_wire::types::PartitionIndex;
+use tidelog_wire::{Str, Uuid};
+
+pub(super) struct ImageTopics<'a>(pub &'a Image);
+
+impl Topics for ImageTopics<'_> {
+    fn id(&self, name: &str) -> Option<Uuid> {
+        self.0.topic_id(name)
+    }
+
+    fn name(&self, id: Uuid) -> Option<Str> {
+        self.0.topic_by_id(id).map(|topic| topic.name.clone())
+    }
+
+    fn partition_count(&self, id: Uuid) -> Option<i32> {
+        self.0.topic_by_id(id).map(|topic| topic.partition_count() as i32)
+    }
+
+    fn racks(&self, id: Uuid, partition: i32) -> Vec<Str> {
+        let partition = self.0.topic_by_id(id).and_then(|topic| topic.partition(PartitionIndex(partition)));
+        let replicas = partition.into_iter().flat_map(|partition| &partition.replicas);
+        replicas.filter_map(|replica| self.0.broker(*replica)?.rack.clone()).collect()
+    }
+
+    fn for_each(&self, visit: &mut dyn FnMut(&Str, Uuid)) {
+        for topic in self.0.topics() {
+            visit(&topic.name, topic.id);
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! Settings of groups and their offsets, by Kafka's names.
+
+use std::sync::Arc;
+
+use tidelog_broker::{GroupConfig, GroupOptions};
+
+use super::listeners::items;
+use super::reader::{InvalidSetting, Reader};
+
+const ASSIGNORS: [&str; 2] = ["uniform", "range"];
+
+pub fn read_groups(reader: &Reader<'_>) -> Result<GroupOptions, InvalidSetting> {
+    let default = GroupOptions::default();
+    Ok(GroupOptions {
+        offsets_topic_partitions: reader.number(
+            "offsets.topic.num.partitions",
+            default.offsets_topic_partitions,
+            1..=10_000,
+        )?,
+        offsets_topic_replication_factor: reader.number(
+            "offsets.topic.replication.factor",
+            default.offsets_topic_replication_factor,
+            1..=i16::MAX,
+        )?,
+        offsets_topic_segment_bytes: reader.number(
+            "offsets.topic.segment.bytes",
+            default.offsets_topic_segment_bytes,
+            1..=i32::MAX,
+        )?,
+        coordinator: Arc::new(read_coordinator(reader)?),
+    })
+}
+
+fn read_coordinator(reader: &Reader<'_>) -> Result<GroupConfig, InvalidSetting> {
+    let default = GroupConfig::default();
+    let positive = |key, default: i32| reader.number(key, default, 1..=i32::MAX);
+    let minutes = (default.offsets_retention_ms / 60_000) as i32;
+    let session_min_ms = positive("group.min.session.timeout.ms", default.group_min_session_timeout_ms)?;
+    let session_max_ms = positive("group.max.session.timeout.ms", default.group_max_session_timeout_ms)?;
+    if session_min_ms > session_max_ms {
+        let allowed = format!("at most group.max.session.timeout.ms, which is {session_max_ms}");
+        return Err(reader.invalid("group.min.session.timeout.ms", allowed));
+    }
+    let session_ms = positive("group.consumer.session.timeout.ms", default.consumer_session_timeout_ms)?;
+    let heartbeat_ms = positive("group.consumer.heartbeat.interval.ms", default.consumer_heartbeat_interval_ms)?;
+    if heartbeat_ms >= session_ms {
+        let allowed = format!("less than group.consumer.session.timeout.ms, which is {session_ms}");
+        return Err(reader.invalid("group.consumer.heartbeat.interval.ms", allowed));
+    }
+    Ok(GroupConfig {
+        group_min_session_timeout_ms: session_min_ms,
+        group_max_session_timeout_ms: session_max_ms,
+        group_initial_rebalance_delay_ms: reader.number(
+            "group.initial.rebalance.delay.ms",
+            default.group_initial_rebalance_delay_ms,
+            0..=i32::MAX,
+        )?,
+        group_max_size: positive("group.max.size", default.group_max_size as i32)? as usize,
+        consumer_session_timeout_ms: session_ms,
+        consumer_heartbeat_interval_ms: heartbeat_ms,
+        consumer_max_size: positive("group.consumer.max.size", default.consumer_max_size as i32)? as usize,
+        consumer_assignors: reader
+            .parsed("group.consumer.assignors", parse_assignors)?
+            .unwrap_or(default.consumer_assignors),
+        offset_metadata_max_bytes: reader.number(
+            "offset.metadata.max.bytes",
+            default.offset_metadata_max_bytes as i32,
+            0..=i32::MAX,
+        )? as usize,
+        offsets_retention_ms: i64::from(positive("offsets.retention.minutes", minutes)?) * 60_000,
+        offsets_retention_check_interval_ms: reader.number(
+            "offsets.retention.check.interval.ms",
+            default.offsets_retention_check_interval_ms,
+            1..=i64::MAX,
+        )?,
+    })
+}
+
+/// Kafka's own class names are as good as the short ones.
+fn parse_assignors(value: &str) -> Result<Vec<String>, String> {
+    let short = |item: &str| {
+        let name = item.rsplit('.').next().unwrap_or(item).trim_end_matches("Assignor").to_ascii_lowercase();
+        ASSIGNORS.contains(&name.as_str()).then_some(name)
+    };
+    let names: Option<Vec<String>> = items(value).map(short).collect();
+    names.filter(|names| !names.is_empty()).ok_or_else(|| format!("a list of {}", ASSIGNORS.join(" and ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::RawConfig;
+    use super::*;
+
+    fn read(settings: &[(&str, &str)]) -> Result<GroupOptions, InvalidSetting> {
+        let mut raw = RawConfig::default();
+        for (key, value) in settings {
+            raw.set(key, *value);
+        }
+        read_groups(&Reader::new(&raw))
+    }
+
+    #[test]
+    fn what_is_not_said_is_kafkas_default() {
+        let groups = read(&[]).expect("valid");
+        assert_eq!(groups.offsets_topic_partitions, 50);
+        assert_eq!(*groups.coordinator, GroupConfig::default());
+    }
+
+    #[test]
+    fn what_is_said_counts_in_its_own_unit() {
+        let settings = [
+            ("offsets.retention.minutes", "2"),
+            ("group.consumer.assignors", "range, org.apache.kafka.coordinator.group.assignor.UniformAssignor"),
+            ("group.initial.rebalance.delay.ms", "0"),
+        ];
+        let coordinator = read(&settings).expect("valid").coordinator;
+        assert_eq!(coordinator.offsets_retention_ms, 120_000);
+        assert_eq!(coordinator.consumer_assignors, ["range", "uniform"]);
+        assert_eq!(coordinator.group_initial_rebalance_delay_ms, 0);
+    }
+
+    #[test]
+    fn what_contradicts_itself_is_refused() {
+        for settings in [
+            [("group.min.session.timeout.ms", "10"), ("group.max.session.timeout.ms", "9")],
+            [("group.consumer.heartbeat.interval.ms", "10"), ("group.consumer.session.timeout.ms", "10")],
+            [("group.consumer.assignors", "sticky"), ("group.max.size", "1")],
+        ] {
+            assert!(read(&settings).is_err(), "{settings:?}");
+        }
+    }
+}

@@ -24,7 +24,7 @@ fn delete_group(groups: &mut Groups, turn: &mut Turn, group_id: &Str) -> Result<
 
 /// Takes an empty group out of memory and, by tombstones, out of the log.
 pub(crate) fn remove(groups: &mut Groups, turn: &mut Turn, group_id: &Str) {
-    let Some(group) = groups.by_id.remove(group_id.as_str()) else { return };
+    let Some(group) = groups.by_id.remove(group_id) else { return };
     let records = &mut turn.outcome.records;
     group.offsets.tombstones(group_id, records);
     match &group.kind {

@@ -5,6 +5,7 @@ pub(crate) mod consumer;
 mod delete;
 mod list;
 
+use std::borrow::Borrow;
 use std::collections::BTreeMap;
 
 use tidelog_wire::Str;
@@ -45,43 +46,61 @@ impl Groups {
         self.by_id.values().map(|group| group.offsets.len()).sum()
     }
 
-    pub fn get(&self, group_id: &str) -> Option<&Group> {
+    pub fn get<Q: Ord + ?Sized>(&self, group_id: &Q) -> Option<&Group>
+    where
+        Str: Borrow<Q>,
+    {
         self.by_id.get(group_id)
     }
 
-    pub fn get_mut(&mut self, group_id: &str) -> Option<&mut Group> {
+    pub fn get_mut<Q: Ord + ?Sized>(&mut self, group_id: &Q) -> Option<&mut Group>
+    where
+        Str: Borrow<Q>,
+    {
         self.by_id.get_mut(group_id)
     }
 
-    pub fn classic(&self, group_id: &str) -> Option<&classic::ClassicGroup> {
+    pub fn classic<Q: Ord + ?Sized>(&self, group_id: &Q) -> Option<&classic::ClassicGroup>
+    where
+        Str: Borrow<Q>,
+    {
         self.get(group_id)?.as_classic()
     }
 
-    pub fn classic_mut(&mut self, group_id: &str) -> Option<&mut classic::ClassicGroup> {
+    pub fn classic_mut<Q: Ord + ?Sized>(&mut self, group_id: &Q) -> Option<&mut classic::ClassicGroup>
+    where
+        Str: Borrow<Q>,
+    {
         self.get_mut(group_id)?.as_classic_mut()
     }
 
     #[cfg(test)]
-    pub fn consumer(&self, group_id: &str) -> Option<&consumer::ConsumerGroup> {
+    pub fn consumer<Q: Ord + ?Sized>(&self, group_id: &Q) -> Option<&consumer::ConsumerGroup>
+    where
+        Str: Borrow<Q>,
+    {
         self.get(group_id)?.as_consumer()
     }
 
-    pub fn consumer_mut(&mut self, group_id: &str) -> Option<&mut consumer::ConsumerGroup> {
+    pub fn consumer_mut<Q: Ord + ?Sized>(&mut self, group_id: &Q) -> Option<&mut consumer::ConsumerGroup>
+    where
+        Str: Borrow<Q>,
+    {
         self.get_mut(group_id)?.as_consumer_mut()
     }
 
     /// The group, made as an empty classic one without a protocol type if there is none.
     pub fn get_or_create(&mut self, group_id: &Str) -> &mut Group {
-        if !self.by_id.contains_key(group_id.as_str()) {
+        if !self.by_id.contains_key(group_id) {
             let group_id = group_id.detached();
             let kind = Kind::Classic(Box::new(classic::ClassicGroup::new(group_id.clone())));
             self.by_id.insert(group_id, Group { kind, offsets: Offsets::default() });
         }
-        self.by_id.get_mut(group_id.as_str()).expect("just inserted")
+        self.by_id.get_mut(group_id).expect("just inserted")
     }
 
     /// Forgets a group that holds nothing and of which nothing is in the log.
-    pub fn remove_if_unused(&mut self, group_id: &str) {
+    pub fn remove_if_unused(&mut self, group_id: &Str) {
         if self.get(group_id).is_some_and(Group::is_unused) {
             self.by_id.remove(group_id);
         }

@@ -11,7 +11,7 @@ pub(crate) fn topics_deleted(groups: &mut Groups, turn: &mut Turn, deleted: &[(S
     let mut touched = Vec::new();
     for (group_id, group) in &mut groups.by_id {
         for (name, id) in deleted {
-            let Some(partitions) = group.offsets.topics.get(name.as_str()) else { continue };
+            let Some(partitions) = group.offsets.topics.get(name) else { continue };
             let is_recreated = turn.topics.id(name).is_some();
             let gone = partitions.iter().filter(|(_, offset)| match offset.topic_id {
                 Uuid::ZERO => !is_recreated,

@@ -47,8 +47,8 @@ fn expire_offsets(group: &mut Group, turn: &mut Turn, group_id: &Str) {
     let retention_ms = turn.config.offsets_retention_ms;
     let is_due = |offset: &CommittedOffset| match (offset.expire_timestamp_ms, start) {
         (Some(expire_ms), _) => turn.now_ms >= expire_ms,
-        (None, RetentionStart::At(start_ms)) => turn.now_ms - start_ms >= retention_ms,
-        (None, RetentionStart::Commit) => turn.now_ms - offset.commit_timestamp_ms >= retention_ms,
+        (None, RetentionStart::At(start_ms)) => turn.now_ms.saturating_sub(start_ms) >= retention_ms,
+        (None, RetentionStart::Commit) => turn.now_ms.saturating_sub(offset.commit_timestamp_ms) >= retention_ms,
     };
     let expired = group.offsets.iter().filter(|(topic, _, offset)| is_due(offset) && !group.is_subscribed_to(topic));
     let room = RECORDS_PER_ROUND_MAX.saturating_sub(turn.outcome.records.len());

@@ -68,7 +68,7 @@ impl Offsets {
 
     /// `committed` must not hold on to a request's frame; the topic's name may.
     fn insert(&mut self, topic: &Str, partition: i32, committed: CommittedOffset) {
-        let Some(partitions) = self.topics.get_mut(topic.as_str()) else {
+        let Some(partitions) = self.topics.get_mut(topic) else {
             self.topics.insert(topic.detached(), vec![(partition, committed)]);
             return;
         };

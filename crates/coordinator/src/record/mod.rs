@@ -3,6 +3,8 @@
 //! A key's version is the kind of record; a value's version says which form of the message follows.
 
 mod replay;
+#[cfg(test)]
+mod tests;
 
 use bytes::Bytes;
 use tidelog_wire::{DecodeError, Reader, Schema, Writer};

@@ -52,7 +52,7 @@ pub(super) fn everybody_heard_of(group: &mut ClassicGroup, turn: &mut Turn) {
 
 /// Gives the member until `timeout_ms` from now to be heard of.
 pub(super) fn expect(group: &mut ClassicGroup, turn: &mut Turn, member_id: &Str, timeout_ms: i64) {
-    if let Some(member) = group.members.get_mut(member_id.as_str()) {
+    if let Some(member) = group.members.get_mut(member_id) {
         expect_member(&group.id, turn, member_id, member, timeout_ms);
     }
 }
@@ -71,7 +71,7 @@ fn book(group_id: &Str, turn: &mut Turn, member_id: &Str, member: &mut Member, d
 
 pub(crate) fn session_due(groups: &mut Groups, turn: &mut Turn, group_id: &Str, member_id: &Str) {
     let Some(group) = groups.classic_mut(group_id) else { return };
-    let Some(member) = group.members.get_mut(member_id.as_str()) else { return };
+    let Some(member) = group.members.get_mut(member_id) else { return };
     // Whoever waits for an answer of ours need not say anything, once it knows that it is a member.
     let is_excused = !member.is_new && member.waiting != Waiting::No;
     if is_excused {
@@ -88,8 +88,8 @@ pub(crate) fn session_due(groups: &mut Groups, turn: &mut Turn, group_id: &Str, 
 
 pub(crate) fn pending_member_due(groups: &mut Groups, turn: &mut Turn, group_id: &Str, member_id: &Str) {
     let Some(group) = groups.classic_mut(group_id) else { return };
-    if group.pending.get(member_id.as_str()).is_some_and(|due_ms| *due_ms <= turn.now_ms) {
-        group.pending.remove(member_id.as_str());
+    if group.pending.get(member_id).is_some_and(|due_ms| *due_ms <= turn.now_ms) {
+        group.pending.remove(member_id);
         rebalance::complete_if_everybody_joined(group, turn);
         groups.remove_if_unused(group_id);
     }

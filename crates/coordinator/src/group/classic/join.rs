@@ -56,8 +56,8 @@ fn try_join(
     }
     if request.member_id.is_empty() {
         join_as_new(group, turn, caller, request)
-    } else if group.pending.contains_key(request.member_id.as_str()) && request.group_instance_id.is_none() {
-        group.pending.remove(request.member_id.as_str());
+    } else if group.pending.contains_key(&request.member_id) && request.group_instance_id.is_none() {
+        group.pending.remove(&request.member_id);
         turn.outcome.cancel(pending_timer(group, &request.member_id));
         add(group, turn, caller, request, request.member_id.detached());
         Ok(())
@@ -90,7 +90,7 @@ fn joinable<'a>(
 
 /// While a rebalance is prepared, those who come first stay; a member that has not joined again then loses its place.
 fn make_room(group: &mut ClassicGroup, turn: &mut Turn, member_id: &Str) -> Result<(), ErrorCode> {
-    let member = group.members.get(member_id.as_str());
+    let member = group.members.get(member_id);
     let is_accepted = match group.state {
         State::Empty => true,
         State::PreparingRebalance(_) => {
@@ -105,7 +105,7 @@ fn make_room(group: &mut ClassicGroup, turn: &mut Turn, member_id: &Str) -> Resu
     if is_accepted {
         return if is_one_more_pending { Err(ErrorCode::GROUP_MAX_SIZE_REACHED) } else { Ok(()) };
     }
-    if group.pending.remove(member_id.as_str()).is_some() {
+    if group.pending.remove(member_id).is_some() {
         turn.outcome.cancel(pending_timer(group, member_id));
     }
     rebalance::remove_member(group, turn, member_id);
@@ -119,7 +119,7 @@ fn supports(group: &ClassicGroup, request: &JoinGroupRequest) -> bool {
         return !request.protocol_type.is_empty() && !request.protocols.is_empty();
     }
     let everybody = group.members.len();
-    let votes = |name: &Str| group.votes.get(name.as_str()).copied().unwrap_or(0);
+    let votes = |name: &Str| group.votes.get(name).copied().unwrap_or(0);
     group.protocol_type == request.protocol_type
         && request.protocols.iter().any(|protocol| votes(&protocol.name) == everybody)
 }
@@ -132,7 +132,7 @@ fn join_as_new(
 ) -> Result<(), ErrorCode> {
     let member_id = new_member_id(caller, request);
     if let Some(instance_id) = &request.group_instance_id {
-        match group.static_members.get(instance_id.as_str()).cloned() {
+        match group.static_members.get(instance_id).cloned() {
             Some(holder) => static_member::replace(group, turn, caller, request, &holder, member_id),
             None => add(group, turn, caller, request, member_id),
         }
@@ -171,7 +171,7 @@ fn join_again(
 ) -> Result<(), ErrorCode> {
     let member_id = &request.member_id;
     group.check_member(member_id, request.group_instance_id.as_deref())?;
-    let is_unchanged = group.members.get(member_id.as_str()).is_some_and(|member| member.matches(&request.protocols));
+    let is_unchanged = group.members.get(member_id).is_some_and(|member| member.matches(&request.protocols));
     let is_lost_answer = match group.state {
         State::CompletingRebalance { .. } => is_unchanged,
         // A leader that joins again wants a new assignment, of partitions that have been added for example.
@@ -197,7 +197,7 @@ pub(super) fn update(
     request: &JoinGroupRequest,
     member_id: &Str,
 ) {
-    let Some(mut member) = group.members.remove(member_id.as_str()) else { return };
+    let Some(mut member) = group.members.remove(member_id) else { return };
     group.count_votes(&member, |votes| votes - 1);
     member.update(request);
     group.count_votes(&member, |votes| votes + 1);

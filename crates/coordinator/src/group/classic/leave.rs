@@ -58,11 +58,11 @@ fn leave_one(group: &mut ClassicGroup, turn: &mut Turn, leaving: &MemberIdentity
     let member_id = match &leaving.group_instance_id {
         // An administrator knows the instance, not the member id that it has at present.
         Some(instance_id) if leaving.member_id.is_empty() => {
-            group.static_members.get(instance_id.as_str()).ok_or(ErrorCode::UNKNOWN_MEMBER_ID)?.clone()
+            group.static_members.get(instance_id).ok_or(ErrorCode::UNKNOWN_MEMBER_ID)?.clone()
         }
         _ => leaving.member_id.clone(),
     };
-    if group.pending.remove(member_id.as_str()).is_some() {
+    if group.pending.remove(&member_id).is_some() {
         turn.outcome.cancel(TimerKey::PendingMember { group: group.id.clone(), member: member_id.detached() });
         return Ok(Left::Pending);
     }

@@ -173,7 +173,7 @@ impl ClassicGroup {
         self.count_votes(&member, |votes| votes - 1);
         self.awaiting_join -= usize::from(matches!(member.waiting, Waiting::Join(_)));
         if let Some(instance_id) = &member.instance_id {
-            self.static_members.remove(instance_id.as_str());
+            self.static_members.remove(instance_id);
         }
         if self.is_leader(member_id) {
             self.leader = self.members.keys().next().cloned();
@@ -183,9 +183,9 @@ impl ClassicGroup {
 
     fn count_votes(&mut self, member: &Member, change: impl Fn(usize) -> usize) {
         for name in member.protocol_names() {
-            let votes = self.votes.get(name.as_str()).copied().unwrap_or(0);
+            let votes = self.votes.get(name).copied().unwrap_or(0);
             match change(votes) {
-                0 => self.votes.remove(name.as_str()),
+                0 => self.votes.remove(name),
                 votes => self.votes.insert(name.clone(), votes),
             };
         }
@@ -193,7 +193,7 @@ impl ClassicGroup {
 
     /// The protocol that all members support and most like best; of equally liked ones, the first by name.
     fn vote(&self) -> Option<Str> {
-        let is_candidate = |name: &&Str| self.votes.get(name.as_str()) == Some(&self.members.len());
+        let is_candidate = |name: &&Str| self.votes.get(*name) == Some(&self.members.len());
         let mut ballots: BTreeMap<&Str, usize> = BTreeMap::new();
         for member in self.members.values() {
             let favourite = member.protocols.iter().map(|protocol| &protocol.name).find(is_candidate)?;
@@ -208,10 +208,10 @@ impl ClassicGroup {
         let waiting = self.members.values().filter(|member| matches!(member.waiting, Waiting::Join(_)));
         assert_eq!(waiting.count(), self.awaiting_join);
         assert_eq!(self.leader.is_none(), self.members.is_empty());
-        assert!(self.leader.as_ref().is_none_or(|leader| self.members.contains_key(leader.as_str())));
+        assert!(self.leader.as_ref().is_none_or(|leader| self.members.contains_key(leader)));
         let with_instance = self.members.values().filter(|member| member.instance_id.is_some()).count();
         assert_eq!(with_instance, self.static_members.len());
-        assert!(self.pending_sync.iter().all(|id| self.members.contains_key(id.as_str())));
+        assert!(self.pending_sync.iter().all(|id| self.members.contains_key(id)));
         assert!(!self.is_empty() || self.members.is_empty());
     }
 }

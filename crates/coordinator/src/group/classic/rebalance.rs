@@ -112,7 +112,7 @@ fn complete(group: &mut ClassicGroup, turn: &mut Turn) {
         return;
     }
     turn.outcome.cancel(TimerKey::Rebalance { group: group.id.clone() });
-    group.generation += 1;
+    group.generation = group.generation.checked_add(1).unwrap_or(1);
     group.pending_sync.clear();
     if group.members.is_empty() {
         become_empty(group, turn);
@@ -123,7 +123,7 @@ fn complete(group: &mut ClassicGroup, turn: &mut Turn) {
 
 /// The leader stays if it has joined; otherwise another member that has takes over. Whether there is one.
 fn elect_leader(group: &mut ClassicGroup) -> bool {
-    let has_joined = |id: &Str| group.members.get(id.as_str()).is_some_and(|m| matches!(m.waiting, Waiting::Join(_)));
+    let has_joined = |id: &Str| group.members.get(id).is_some_and(|m| matches!(m.waiting, Waiting::Join(_)));
     if group.leader.as_ref().is_some_and(has_joined) {
         return true;
     }
@@ -203,6 +203,6 @@ pub(super) fn remove_member(group: &mut ClassicGroup, turn: &mut Turn, member_id
             turn.outcome.reply(request, Response::SyncGroup(response));
         }
     }
-    group.pending_sync.remove(member_id.as_str());
+    group.pending_sync.remove(member_id);
     turn.outcome.cancel(TimerKey::Session { group: group.id.clone(), member: member_id.clone() });
 }

@@ -82,11 +82,11 @@ fn restored(id: Str, value: GroupMetadataValue) -> ClassicGroup {
     }
     for member in value.members {
         let protocol = group.protocol.clone().unwrap_or_default();
-        if !group.members.contains_key(member.member_id.as_str()) {
+        if !group.members.contains_key(&member.member_id) {
             group.insert(member.member_id.detached(), restored_member(member, protocol));
         }
     }
-    if let Some(leader) = value.leader.filter(|leader| group.members.contains_key(leader.as_str())) {
+    if let Some(leader) = value.leader.filter(|leader| group.members.contains_key(leader)) {
         group.leader = Some(leader.detached());
     }
     group.subscribed = group.subscribed_topics();

@@ -57,14 +57,14 @@ fn rename(group: &mut ClassicGroup, turn: &mut Turn, caller: &Caller, holder: &S
     if was_leader {
         group.leader = Some(member_id.clone());
     }
-    if group.pending_sync.remove(holder.as_str()) {
+    if group.pending_sync.remove(holder) {
         group.pending_sync.insert(member_id.clone());
     }
 }
 
 /// A leader of a version that cannot skip the assignment is shown its former self as leader, and so does not assign.
 fn take_place(group: &mut ClassicGroup, turn: &mut Turn, caller: &Caller, member_id: &Str, former_leader: Str) {
-    if let Some(member) = group.members.get_mut(member_id.as_str()) {
+    if let Some(member) = group.members.get_mut(member_id) {
         member.waiting = Waiting::No;
         member.is_new = false;
         group.awaiting_join -= 1;

@@ -20,7 +20,7 @@ impl ClassicGroup {
         let mut subscribed = BTreeSet::new();
         for member in self.members.values() {
             let topics = topics(member.metadata(self.protocol.as_deref()?)).ok()?;
-            let new: Vec<Str> = topics.into_iter().filter(|topic| !subscribed.contains(topic.as_str())).collect();
+            let new: Vec<Str> = topics.into_iter().filter(|topic| !subscribed.contains(topic)).collect();
             subscribed.extend(new.iter().map(Str::detached));
         }
         Some(subscribed)

@@ -67,13 +67,13 @@ fn check_protocol(group: &ClassicGroup, request: &SyncGroupRequest) -> Result<()
 }
 
 fn has_synced(group: &mut ClassicGroup, turn: &mut Turn, member_id: &Str) {
-    if group.pending_sync.remove(member_id.as_str()) && group.pending_sync.is_empty() {
+    if group.pending_sync.remove(member_id) && group.pending_sync.is_empty() {
         turn.outcome.cancel(TimerKey::Sync { group: group.id.clone() });
     }
 }
 
 fn wait(group: &mut ClassicGroup, turn: &mut Turn, request: RequestId, member_id: &Str) {
-    let Some(member) = group.members.get_mut(member_id.as_str()) else { return };
+    let Some(member) = group.members.get_mut(member_id) else { return };
     if let Waiting::Sync(abandoned) = member.waiting {
         refuse(turn, abandoned, ErrorCode::REBALANCE_IN_PROGRESS);
     }
@@ -102,7 +102,7 @@ fn assign(group: &mut ClassicGroup, turn: &mut Turn, assignments: &[SyncGroupReq
 }
 
 fn answer(group: &ClassicGroup, turn: &mut Turn, request: RequestId, member_id: &Str) {
-    let assignment = group.members.get(member_id.as_str()).map(|member| member.assignment.clone());
+    let assignment = group.members.get(member_id).map(|member| member.assignment.clone());
     let response = SyncGroupResponse {
         protocol_type: Some(group.protocol_type.clone()),
         protocol_name: group.protocol.clone(),

@@ -31,7 +31,8 @@ impl fmt::Display for Missing {
 
 impl std::error::Error for Missing {}
 
-fn cache_dir() -> Result<PathBuf> {
+/// Where everything is installed.
+pub fn cache_dir() -> Result<PathBuf> {
     let dir = match (env::var_os("TIDELOG_TEST_CACHE"), env::var_os("XDG_CACHE_HOME"), env::var_os("HOME")) {
         (Some(dir), ..) => PathBuf::from(dir),
         (_, Some(dir), _) => PathBuf::from(dir).join("tidelog-tests"),

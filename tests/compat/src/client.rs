@@ -3,10 +3,12 @@
 //! The programs stand in `clients/<language>/`; what they need is installed on first use, at the versions
 //! that the lock files there pin, into the cache of [`external`].
 
+use std::env;
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -140,14 +142,19 @@ fn javascript(name: &str) -> Result<Command> {
     Ok(node)
 }
 
-/// Built apart from the workspace: librdkafka takes a minute.
+/// Built apart from the workspace, because librdkafka takes a minute; what was built of it once is kept.
 pub fn rust_program() -> Result<PathBuf> {
-    let dir = built("rust", |source, dir| {
-        let mut build = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        build.args(["build", "--locked", "--target-dir"]).arg(dir).current_dir(source);
-        run(build, "", BUILD_LIMIT).map(|_| ())
-    })?;
-    Ok(dir.join("debug/tidelog-group-members"))
+    static PROGRAM: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    let built = PROGRAM.get_or_init(|| build_rust().map_err(|error| format!("{error:#}")));
+    built.clone().map_err(anyhow::Error::msg)
+}
+
+fn build_rust() -> Result<PathBuf> {
+    let target = external::cache_dir()?.join("members-rust");
+    let mut build = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    build.args(["build", "--locked", "--target-dir"]).arg(&target).current_dir(script("rust"));
+    run(build, "", BUILD_LIMIT)?;
+    Ok(target.join("debug/tidelog-group-members"))
 }
 
 /// What `build` makes of `clients/<language>`, made anew when the sources change.
@@ -160,17 +167,11 @@ fn built(language: &str, build: impl FnOnce(&Path, &Path) -> Result<()>) -> Resu
     installed(&format!("members-{language}-{:016x}", hasher.finish()), |dir| build(&source, dir))
 }
 
-/// The files of a folder and of its `src`, in order.
+/// The files of a folder, in order; what a developer installed beside them is none of them.
 fn files(dir: &Path) -> Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
-    for entry in fs::read_dir(dir).with_context(|| dir.display().to_string())? {
-        let path = entry?.path();
-        if path.is_file() {
-            files.push(path);
-        } else if path.ends_with("src") {
-            files.extend(self::files(&path)?);
-        }
-    }
+    let entries = fs::read_dir(dir).with_context(|| dir.display().to_string())?;
+    let paths = entries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
+    let mut files: Vec<_> = paths.into_iter().filter(|path| path.is_file()).collect();
     files.sort();
     Ok(files)
 }

@@ -124,12 +124,14 @@ fn parts(text: &str, units: &str) -> Option<i64> {
 
 /// Two units at most, as long as a person wants to read.
 pub fn duration_text(ms: i64) -> String {
-    match ms {
-        ..1_000 => format!("{ms} ms"),
-        ..MINUTE_MS => format!("{}.{} s", ms / SECOND_MS, ms % SECOND_MS / 100),
-        ..HOUR_MS => format!("{} min {} s", ms / MINUTE_MS, ms % MINUTE_MS / SECOND_MS),
-        ..DAY_MS => format!("{} h {} min", ms / HOUR_MS, ms % HOUR_MS / MINUTE_MS),
-        _ => format!("{} d {} h", ms / DAY_MS, ms % DAY_MS / HOUR_MS),
+    let (days, hours, minutes) = (ms / DAY_MS, ms % DAY_MS / HOUR_MS, ms % HOUR_MS / MINUTE_MS);
+    let (seconds, tenths) = (ms % MINUTE_MS / SECOND_MS, ms % SECOND_MS / 100);
+    match (days, hours, minutes, seconds) {
+        (0, 0, 0, 0) => format!("{ms} ms"),
+        (0, 0, 0, seconds) => format!("{seconds}.{tenths} s"),
+        (0, 0, minutes, seconds) => format!("{minutes} min {seconds} s"),
+        (0, hours, minutes, _) => format!("{hours} h {minutes} min"),
+        (days, hours, ..) => format!("{days} d {hours} h"),
     }
 }
 

@@ -19,7 +19,7 @@ mod topics;
 mod turn;
 
 pub use caller::Caller;
-pub use config::GroupConfig;
+pub use config::{GroupConfig, MigrationPolicy};
 pub use coordinator::Coordinator;
 pub use outcome::{Outcome, Record, Reply, RequestId, Response, TimerChange, TimerKey};
 pub use record::{RecordKind, ReplayError};

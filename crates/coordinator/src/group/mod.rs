@@ -82,6 +82,12 @@ impl Groups {
         self.get(group_id)?.as_consumer()
     }
 
+    /// Whether members of the classic protocol have to do with a group of the new one. One without members they take
+    /// over.
+    pub fn has_new_protocol(&self, group_id: &Str) -> bool {
+        self.consumer(group_id).is_some_and(|group| !group.is_empty())
+    }
+
     pub fn consumer_mut<Q: Ord + ?Sized>(&mut self, group_id: &Q) -> Option<&mut consumer::ConsumerGroup>
     where
         Str: Borrow<Q>,

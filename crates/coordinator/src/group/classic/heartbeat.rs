@@ -9,7 +9,7 @@ use tidelog_wire::{ErrorCode, Str};
 use super::member::{Member, Waiting};
 use super::state::State;
 use super::{ClassicGroup, rebalance};
-use crate::group::{Group, Groups};
+use crate::group::{Group, Groups, consumer};
 use crate::turn::Turn;
 use crate::{Caller, Response, TimerKey};
 
@@ -22,6 +22,9 @@ pub(crate) fn heartbeat(groups: &mut Groups, turn: &mut Turn, caller: &Caller, r
 fn beat(groups: &mut Groups, turn: &mut Turn, request: &HeartbeatRequest) -> Result<(), ErrorCode> {
     if request.group_id.is_empty() {
         return Err(ErrorCode::INVALID_GROUP_ID);
+    }
+    if groups.has_new_protocol(&request.group_id) {
+        return consumer::heartbeat_classic(groups, turn, request);
     }
     let group = groups.classic_mut(&request.group_id).ok_or(ErrorCode::UNKNOWN_MEMBER_ID)?;
     group.check_member(&request.member_id, request.group_instance_id.as_deref())?;

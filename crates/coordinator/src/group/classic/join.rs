@@ -9,11 +9,11 @@ use tidelog_wire::{ErrorCode, Str, Uuid};
 use super::member::{Member, Waiting};
 use super::state::{Preparing, State};
 use super::{ClassicGroup, heartbeat, rebalance, static_member};
-use crate::group::{self, Groups, Kind};
+use crate::group::{self, Groups, Kind, consumer};
 use crate::turn::Turn;
 use crate::{Caller, Response, TimerKey};
 
-const MEMBER_ID_REQUIRED_FROM: i16 = 4;
+pub(crate) const MEMBER_ID_REQUIRED_FROM: i16 = 4;
 
 /// Ids that may be handed out and not be joined with yet: ten thousand members may join a group at once.
 const PENDING_MEMBERS_MAX: usize = 20_000;
@@ -48,6 +48,9 @@ fn try_join(
     let session_timeouts_ms = turn.config.group_min_session_timeout_ms..=turn.config.group_max_session_timeout_ms;
     if !session_timeouts_ms.contains(&request.session_timeout_ms) {
         return Err(ErrorCode::INVALID_SESSION_TIMEOUT);
+    }
+    if groups.has_new_protocol(&request.group_id) {
+        return consumer::join_classic(groups, turn, caller, request);
     }
     let group = joinable(groups, turn, request)?;
     make_room(group, turn, &request.member_id)?;
@@ -217,7 +220,7 @@ pub(super) fn update(
     group.members.insert(member_id.detached(), member);
 }
 
-pub(super) fn refused(error_code: ErrorCode, member_id: Str) -> JoinGroupResponse {
+pub(crate) fn refused(error_code: ErrorCode, member_id: Str) -> JoinGroupResponse {
     JoinGroupResponse {
         error_code,
         member_id,
@@ -231,7 +234,7 @@ fn pending_timer(group: &ClassicGroup, member_id: &Str) -> TimerKey {
     TimerKey::PendingMember { group: group.id.clone(), member: member_id.detached() }
 }
 
-fn new_member_id(caller: &Caller, request: &JoinGroupRequest) -> Str {
+pub(crate) fn new_member_id(caller: &Caller, request: &JoinGroupRequest) -> Str {
     let prefix = request.group_instance_id.as_deref().unwrap_or(caller.client_id);
     let prefix = &prefix[..prefix.floor_char_boundary(MEMBER_ID_PREFIX_BYTES_MAX)];
     Str::from(format!("{prefix}-{}", dashed(caller.fresh_member_id)))

@@ -7,7 +7,7 @@ use tidelog_wire::messages::leave_group_response::{LeaveGroupResponse, MemberRes
 use tidelog_wire::{ErrorCode, Str};
 
 use super::{ClassicGroup, rebalance};
-use crate::group::Groups;
+use crate::group::{Groups, consumer};
 use crate::turn::Turn;
 use crate::{Caller, Response, TimerKey};
 
@@ -41,6 +41,9 @@ enum Left {
 
 /// One rebalance for all of them.
 fn leave_all(groups: &mut Groups, turn: &mut Turn, group_id: &Str, leaving: &[MemberIdentity]) -> Vec<ErrorCode> {
+    if groups.has_new_protocol(group_id) {
+        return consumer::leave_classic(groups, turn, group_id, leaving);
+    }
     let Some(group) = groups.classic_mut(group_id) else {
         return vec![ErrorCode::UNKNOWN_MEMBER_ID; leaving.len()];
     };

@@ -7,6 +7,7 @@ mod heartbeat;
 mod join;
 mod leave;
 mod member;
+mod migration;
 mod offsets;
 mod rebalance;
 mod record;
@@ -23,8 +24,9 @@ use tidelog_wire::{ErrorCode, Str};
 
 pub(crate) use describe::describe;
 pub(crate) use heartbeat::{heard_of, heartbeat, loaded, pending_member_due, session_due};
-pub(crate) use join::join;
+pub(crate) use join::{MEMBER_ID_REQUIRED_FROM, join, new_member_id, refused};
 pub(crate) use leave::leave;
+pub(crate) use migration::{Migrant, MigrantMember};
 pub(crate) use rebalance::rebalance_due;
 pub(crate) use record::{replay, tombstone};
 pub(crate) use sync::{sync, sync_due};

@@ -12,7 +12,7 @@ use tidelog_wire::{ErrorCode, Str};
 use super::member::Waiting;
 use super::state::State;
 use super::{ClassicGroup, heartbeat, rebalance, record};
-use crate::group::Groups;
+use crate::group::{Groups, consumer};
 use crate::turn::Turn;
 use crate::{Caller, RequestId, Response, TimerKey};
 
@@ -31,6 +31,9 @@ fn try_sync(
 ) -> Result<(), ErrorCode> {
     if request.group_id.is_empty() {
         return Err(ErrorCode::INVALID_GROUP_ID);
+    }
+    if groups.has_new_protocol(&request.group_id) {
+        return consumer::sync_classic(groups, turn, caller, request);
     }
     let group = groups.classic_mut(&request.group_id).ok_or(ErrorCode::UNKNOWN_MEMBER_ID)?;
     let member_id = &request.member_id;

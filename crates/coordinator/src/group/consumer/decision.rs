@@ -4,8 +4,11 @@ use tidelog_wire::Str;
 
 use super::ConsumerGroup;
 use super::change::{Change, GroupEpoch};
-use super::member::{Current, Subscription};
-use super::records;
+use super::member::{Current, MemberState, Subscription};
+use super::partitions::Partitions;
+use super::reconcile::{self, Surroundings};
+use super::refusal::Refusal;
+use super::{records, subscribed, target};
 use crate::TimerKey;
 use crate::turn::Turn;
 
@@ -32,6 +35,40 @@ impl Decision<'_, '_> {
         if !is_same {
             self.commit(Change::Subscription(member_id.clone(), Some(Box::new(subscription))));
         }
+    }
+
+    /// What the member says, what the topics are, and who is to own what because of that.
+    pub fn bring_up_to_date(&mut self, member_id: &Str, subscription: Subscription) {
+        let before = self.group.members.get(member_id).map(|member| &member.subscription);
+        let is_changed = before.is_none_or(|before| subscription.assigns_differently_from(before));
+        self.set_subscription(member_id, subscription);
+        subscribed::refresh(self, is_changed);
+        target::update(self);
+    }
+
+    /// One step towards the target; whether that changed what the member may own.
+    pub fn reconcile(&mut self, member_id: &Str, owned: Option<&Partitions>) -> Result<bool, Refusal> {
+        let group = &*self.group;
+        let Some(member) = group.members.get(member_id) else { return Ok(false) };
+        let around = Surroundings {
+            target_epoch: group.target_epoch.epoch,
+            target: group.target_of(member_id),
+            owned,
+            is_free: &|topic, partition| group.owners.get(&(topic, partition)).is_none_or(|owner| owner == member_id),
+        };
+        let next = reconcile::next(&member.current, &around).map_err(|_| {
+            Refusal::fenced(
+                "The member is in a state that is not known. It must abandon all its partitions and rejoin.",
+            )
+        })?;
+        if next == member.current {
+            return Ok(false);
+        }
+        let is_assignment_changed = next.assigned != member.current.assigned;
+        let must_revoke = next.state == MemberState::UnrevokedPartitions;
+        self.set_current(member_id, next);
+        self.expect_action(member_id, must_revoke);
+        Ok(is_assignment_changed)
     }
 
     pub fn set_current(&mut self, member_id: &Str, current: Current) {

@@ -11,12 +11,10 @@ use tidelog_wire::messages::{ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbe
 use super::decision::Decision;
 use super::join::{admit, open};
 use super::leave::leave;
-use super::member::{JOIN_EPOCH, MemberState, Subscription};
+use super::member::{JOIN_EPOCH, Subscription};
 use super::partitions::Partitions;
-use super::reconcile::{self, Surroundings};
 use super::refusal::Refusal;
 use super::validate::validate;
-use super::{subscribed, target};
 use crate::group::Groups;
 use crate::turn::Turn;
 use crate::{Caller, Response};
@@ -50,9 +48,10 @@ fn stay(
     };
     let owned = owned(request);
     admit(&mut decision, &member_id, request, owned.as_ref())?;
-    update_subscription(&mut decision, &member_id, caller, request);
-    target::update(&mut decision);
-    let is_changed = reconcile(&mut decision, &member_id, owned.as_ref())?;
+    let before = decision.group.members.get(&member_id).map(|member| &member.subscription);
+    let subscription = subscription(before, caller, request);
+    decision.bring_up_to_date(&member_id, subscription);
+    let is_changed = decision.reconcile(&member_id, owned.as_ref())?;
     decision.expect_heartbeat(&member_id);
     Ok(response(&decision, member_id, is_changed || is_full(request)))
 }
@@ -66,19 +65,6 @@ fn is_full(request: &ConsumerGroupHeartbeatRequest) -> bool {
     let says_topics = request.subscribed_topic_names.is_some() || request.subscribed_topic_regex.is_some();
     request.member_epoch == JOIN_EPOCH
         || (request.rebalance_timeout_ms != -1 && says_topics && request.topic_partitions.is_some())
-}
-
-fn update_subscription(
-    decision: &mut Decision<'_, '_>,
-    member_id: &Str,
-    caller: &Caller,
-    request: &ConsumerGroupHeartbeatRequest,
-) {
-    let before = decision.group.members.get(member_id).map(|member| &member.subscription);
-    let subscription = subscription(before, caller, request);
-    let is_changed = before.is_none_or(|before| subscription.assigns_differently_from(before));
-    decision.set_subscription(member_id, subscription);
-    subscribed::refresh(decision, is_changed);
 }
 
 fn subscription(
@@ -111,29 +97,6 @@ fn subscription(
         now.topic_regex = (!regex.is_empty()).then(|| regex.detached());
     }
     now
-}
-
-/// One step towards the target; whether that changed what the member may own.
-fn reconcile(decision: &mut Decision<'_, '_>, member_id: &Str, owned: Option<&Partitions>) -> Result<bool, Refusal> {
-    let group = &*decision.group;
-    let Some(member) = group.members.get(member_id) else { return Ok(false) };
-    let around = Surroundings {
-        target_epoch: group.target_epoch.epoch,
-        target: group.target_of(member_id),
-        owned,
-        is_free: &|topic, partition| group.owners.get(&(topic, partition)).is_none_or(|owner| owner == member_id),
-    };
-    let next = reconcile::next(&member.current, &around).map_err(|_| {
-        Refusal::fenced("The member is in a state that is not known. It must abandon all its partitions and rejoin.")
-    })?;
-    if next == member.current {
-        return Ok(false);
-    }
-    let is_assignment_changed = next.assigned != member.current.assigned;
-    let must_revoke = next.state == MemberState::UnrevokedPartitions;
-    decision.set_current(member_id, next);
-    decision.expect_revocation(member_id, must_revoke);
-    Ok(is_assignment_changed)
 }
 
 fn response(decision: &Decision<'_, '_>, member_id: Str, has_assignment: bool) -> ConsumerGroupHeartbeatResponse {

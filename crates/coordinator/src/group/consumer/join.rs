@@ -6,17 +6,18 @@ use tidelog_wire::{ErrorCode, Str};
 use super::change::Change;
 use super::decision::Decision;
 use super::member::{Current, JOIN_EPOCH, Member};
+use super::migration::upgrade;
 use super::partitions::Partitions;
 use super::refusal::Refusal;
 use crate::group::{Groups, Kind, classic};
 use crate::turn::Turn;
 
-/// Makes the group, also out of a classic one that has no members.
+/// Makes the group, also out of a classic one.
 pub fn open(groups: &mut Groups, turn: &mut Turn, group_id: &Str) -> Result<(), Refusal> {
     let group = groups.get_or_create(group_id);
     let Some(classic) = group.as_classic() else { return Ok(()) };
     if !classic.is_empty() {
-        return Err(Refusal::unknown_group(group_id));
+        return upgrade(group, turn, group_id);
     }
     classic::tombstone(classic, &mut turn.outcome);
     group.kind = Kind::Consumer(Box::default());

@@ -9,6 +9,7 @@ use tidelog_wire::messages::{ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbe
 use super::decision::Decision;
 use super::join::{known_member, static_member};
 use super::member::{Current, MemberState, STATIC_LEAVE_EPOCH};
+use super::migration::downgrade_if_classic;
 use super::partitions::Partitions;
 use super::refusal::Refusal;
 use super::subscribed;
@@ -30,7 +31,10 @@ pub fn leave(
     };
     match request.member_epoch {
         STATIC_LEAVE_EPOCH => go_away(&mut decision, &member_id),
-        _ => remove(&mut decision, &member_id),
+        _ => {
+            remove(&mut decision, &member_id);
+            downgrade_if_classic(groups, turn, &group_id);
+        }
     }
     Ok(ConsumerGroupHeartbeatResponse {
         member_id: Some(member_id),
@@ -57,5 +61,5 @@ fn go_away(decision: &mut Decision<'_, '_>, member_id: &Str) {
         revoking: Partitions::default(),
     };
     decision.set_current(member_id, current);
-    decision.expect_revocation(member_id, false);
+    decision.expect_action(member_id, false);
 }

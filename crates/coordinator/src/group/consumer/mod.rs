@@ -13,6 +13,7 @@ mod heartbeat;
 mod join;
 mod leave;
 mod member;
+mod migration;
 mod partitions;
 mod pattern;
 mod reconcile;
@@ -38,6 +39,9 @@ use crate::Record;
 
 pub(crate) use describe::describe;
 pub(crate) use heartbeat::heartbeat;
+pub(crate) use migration::{
+    heartbeat as heartbeat_classic, join as join_classic, leave as leave_classic, sync as sync_classic,
+};
 pub(crate) use replay::replay;
 pub(crate) use timers::{loaded, rebalance_due, session_due, topics_changed};
 

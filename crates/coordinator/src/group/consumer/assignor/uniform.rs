@@ -36,7 +36,8 @@ pub fn assign(group: &GroupSpec<'_>) -> Vec<Partitions> {
     for class in &mut classes {
         fill(class, &mut loads);
     }
-    while classes.iter_mut().fold(false, |has_moved, class| balance(class, &mut loads) || has_moved) {}
+    // What one class moves may give another one something to do.
+    while classes.iter_mut().filter_map(|class| balance(class, &mut loads).then_some(())).count() > 0 {}
 
     let racks = Racks::new(group);
     let mut assigned = vec![Partitions::default(); group.members.len()];

@@ -1,10 +1,12 @@
 //! The protocol as clients and hosts see it: requests in, answers, records and timers out.
 
+mod classic_client;
 mod client;
 mod describe;
 mod fencing;
 mod histories;
 mod joining;
+mod migration;
 mod static_members;
 mod topics;
 
@@ -76,6 +78,8 @@ pub struct Host {
     pub now_ms: i64,
     pub log: Vec<Record>,
     timers: HashMap<TimerKey, i64>,
+    /// Answers that nobody has looked at.
+    answers: HashMap<RequestId, Response>,
     next_request: u64,
 }
 
@@ -96,6 +100,7 @@ impl Host {
             now_ms: 1_000_000,
             log: Vec::new(),
             timers: HashMap::new(),
+            answers: HashMap::new(),
             next_request: 0,
         }
     }
@@ -116,25 +121,46 @@ impl Host {
     /// What the coordinator would do; nothing of it is in the log.
     pub fn decide(&mut self, version: i16, request: ConsumerGroupHeartbeatRequest) -> Outcome {
         self.next_request += 1;
-        let caller = Caller {
+        let caller = self.caller(version);
+        self.coordinator.consumer_group_heartbeat(self.now_ms, &self.topics, &caller, request)
+    }
+
+    pub fn keep(&mut self, outcome: Outcome) -> ConsumerGroupHeartbeatResponse {
+        self.take(outcome);
+        match self.answers.remove(&RequestId(self.next_request)) {
+            Some(Response::ConsumerGroupHeartbeat(response)) => response,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn caller(&self, version: i16) -> Caller<'static> {
+        Caller {
             request: RequestId(self.next_request),
             client_id: "client",
             client_host: "/127.0.0.1",
             version,
             fresh_member_id: Uuid::from_u128(9_000 + u128::from(self.next_request)),
-        };
-        self.coordinator.consumer_group_heartbeat(self.now_ms, &self.topics, &caller, request)
-    }
-
-    pub fn keep(&mut self, outcome: Outcome) -> ConsumerGroupHeartbeatResponse {
-        let mut responses = self.take(outcome);
-        match responses.pop() {
-            Some(Response::ConsumerGroupHeartbeat(response)) if responses.is_empty() => response,
-            other => panic!("{other:?} after {responses:?}"),
         }
     }
 
-    fn take(&mut self, outcome: Outcome) -> Vec<Response> {
+    /// Any operation; its answer is found under the id.
+    pub fn call(
+        &mut self,
+        version: i16,
+        operation: impl FnOnce(&mut Coordinator, i64, &FakeTopics, &Caller) -> Outcome,
+    ) -> RequestId {
+        self.next_request += 1;
+        let caller = self.caller(version);
+        let outcome = operation(&mut self.coordinator, self.now_ms, &self.topics, &caller);
+        self.take(outcome);
+        caller.request
+    }
+
+    pub fn answer(&mut self, request: RequestId) -> Option<Response> {
+        self.answers.remove(&request)
+    }
+
+    fn take(&mut self, outcome: Outcome) {
         self.log.extend(outcome.records);
         for change in outcome.timers {
             match change.due_ms {
@@ -142,19 +168,16 @@ impl Host {
                 None => self.timers.remove(&change.key),
             };
         }
-        outcome.replies.into_iter().map(|reply| reply.response).collect()
+        for reply in outcome.replies {
+            assert_eq!(self.answers.insert(reply.to, reply.response), None, "answered once");
+        }
     }
 
     pub fn describe(&mut self) -> DescribedGroup {
-        let caller = Caller {
-            request: RequestId(0),
-            client_id: "admin",
-            client_host: "/127.0.0.1",
-            version: 1,
-            fresh_member_id: Uuid::ZERO,
-        };
-        let outcome = self.coordinator.consumer_group_describe(self.now_ms, &self.topics, &caller, &GROUP.into());
-        match self.take(outcome).pop() {
+        let request = self.call(1, |coordinator, now_ms, topics, caller| {
+            coordinator.consumer_group_describe(now_ms, topics, caller, &GROUP.into())
+        });
+        match self.answer(request) {
             Some(Response::ConsumerGroupDescribe(described)) => described,
             other => panic!("{other:?}"),
         }
@@ -195,6 +218,7 @@ impl Host {
     pub fn fail_over(&mut self) {
         self.coordinator = replayed(&self.config, &self.log);
         self.timers.clear();
+        self.answers.clear();
         let outcome = self.coordinator.loaded(self.now_ms, &self.topics);
         self.take(outcome);
     }

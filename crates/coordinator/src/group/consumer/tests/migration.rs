@@ -1,0 +1,299 @@
+//! Groups that change their protocol member by member, and back.
+
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+use tidelog_wire::messages::JoinGroupRequest;
+use tidelog_wire::{ErrorCode, Uuid};
+
+use super::classic_client::ClassicClient;
+use super::client::Client;
+use super::{Host, SESSION_TIMEOUT_MS, error, join, steady};
+use crate::{GroupConfig, MigrationPolicy, Response};
+
+const PARTITIONS: usize = 6;
+
+struct World {
+    host: Host,
+    classics: Vec<ClassicClient>,
+    consumers: Vec<Client>,
+}
+
+impl World {
+    fn new(classics: &[bool], consumers: usize) -> Self {
+        Self::with_policy(classics, consumers, MigrationPolicy::Bidirectional)
+    }
+
+    fn with_policy(classics: &[bool], consumers: usize, policy: MigrationPolicy) -> Self {
+        let config = GroupConfig {
+            group_initial_rebalance_delay_ms: 0,
+            consumer_migration_policy: policy,
+            ..GroupConfig::default()
+        };
+        Self {
+            host: Host::with_config(&[("t", PARTITIONS)], config),
+            classics: classics.iter().map(|is_cooperative| ClassicClient::new(&["t"], *is_cooperative)).collect(),
+            consumers: (0..consumers).map(|consumer| Client::new(&format!("new-{consumer}"), &["t"])).collect(),
+        }
+    }
+
+    fn check(&self) {
+        let mut read: BTreeSet<(Uuid, i32)> = BTreeSet::new();
+        let owned = self.classics.iter().map(|client| &client.owned).chain(self.consumers.iter().map(|it| &it.owned));
+        for partition in owned.flatten() {
+            assert!(read.insert(*partition), "{partition:?} is read twice: {:#?} {:#?}", self.classics, self.consumers);
+        }
+    }
+
+    fn round(&mut self) {
+        for client in &mut self.classics {
+            client.step(&mut self.host);
+        }
+        for client in &mut self.consumers {
+            client.work(&mut self.host);
+        }
+        self.check();
+        self.host.pass(500);
+    }
+
+    /// Until everybody has a share and all partitions are read.
+    fn settle(&mut self) {
+        for _ in 0..200 {
+            self.round();
+            let is_settled = self.classics.iter().all(ClassicClient::is_settled);
+            if is_settled && self.read() == PARTITIONS && self.shares().iter().all(|share| *share > 0) {
+                return self.host.assert_log_holds_the_state();
+            }
+        }
+        panic!("does not settle: {:#?} {:#?}", self.classics, self.consumers);
+    }
+
+    fn shares(&self) -> Vec<usize> {
+        let classics = self.classics.iter().map(|client| client.owned.len());
+        classics.chain(self.consumers.iter().map(|client| client.owned.len())).collect()
+    }
+
+    fn read(&self) -> usize {
+        self.shares().iter().sum()
+    }
+
+    fn is_new_kind(&self) -> bool {
+        self.host.group().is_some()
+    }
+}
+
+#[test]
+fn a_group_of_eager_members_is_taken_over_and_comes_back() {
+    takes_over_and_comes_back(false);
+}
+
+#[test]
+fn a_group_of_cooperative_members_is_taken_over_and_comes_back() {
+    takes_over_and_comes_back(true);
+}
+
+fn takes_over_and_comes_back(is_cooperative: bool) {
+    let mut world = World::new(&[is_cooperative; 2], 0);
+    world.settle();
+    assert!(!world.is_new_kind());
+
+    world.consumers.push(Client::new("new", &["t"]));
+    world.settle();
+    assert!(world.is_new_kind());
+    assert_eq!(world.shares(), [2, 2, 2]);
+    let described = world.host.describe();
+    let mut types: Vec<i8> = described.members.iter().map(|member| member.member_type).collect();
+    types.sort_unstable();
+    assert_eq!(types, [0, 0, 1]);
+
+    let gone = world.consumers.remove(0);
+    assert_eq!(error(&world.host.heartbeat(steady(&gone.member_id, -1))), ErrorCode::NONE);
+    assert!(!world.is_new_kind());
+    world.settle();
+    assert_eq!(world.shares(), [3, 3]);
+}
+
+#[test]
+fn a_group_changes_over_one_process_at_a_time() {
+    let mut world = World::new(&[true, true, false], 0);
+    world.settle();
+    for step in 0..3 {
+        world.classics[0].leave(&mut world.host);
+        world.classics.remove(0);
+        world.consumers.push(Client::new(&format!("new-{step}"), &["t"]));
+        world.settle();
+    }
+    assert!(world.is_new_kind());
+    assert!(world.host.describe().members.iter().all(|member| member.member_type == 1));
+}
+
+#[test]
+fn a_classic_member_joins_a_group_of_the_new_kind() {
+    let mut world = World::new(&[], 2);
+    world.settle();
+    world.classics.push(ClassicClient::new(&["t"], true));
+    world.settle();
+    assert_eq!(world.shares(), [2, 2, 2]);
+    // The new ones go: a classic group is what is left.
+    while let Some(client) = world.consumers.pop() {
+        world.host.heartbeat(steady(&client.member_id, -1));
+    }
+    assert!(!world.is_new_kind());
+    world.settle();
+    assert_eq!(world.shares(), [6]);
+}
+
+#[test]
+fn a_silent_member_of_the_new_protocol_turns_the_group_back() {
+    let mut world = World::new(&[true], 1);
+    world.settle();
+    world.consumers.clear();
+    for _ in 0..5 {
+        world.host.pass(SESSION_TIMEOUT_MS / 5);
+        world.round();
+    }
+    assert!(!world.is_new_kind());
+    world.settle();
+}
+
+#[test]
+fn a_silent_classic_member_loses_its_place() {
+    let mut world = World::new(&[true], 1);
+    world.settle();
+    world.classics.clear();
+    for _ in 0..4 {
+        world.host.pass(SESSION_TIMEOUT_MS / 5);
+        world.consumers[0].work(&mut world.host);
+    }
+    assert_eq!(world.shares(), [6]);
+}
+
+#[test]
+fn a_classic_member_that_does_not_join_in_time_loses_its_place() {
+    let mut world = World::new(&[true], 1);
+    world.classics[0].step(&mut world.host);
+    world.settle();
+    world.consumers.push(Client::new("another", &["t"]));
+    world.consumers[1].beat(&mut world.host);
+    // It beats, and does not join.
+    let mut stubborn = world.classics[0].clone();
+    for _ in 0..5 {
+        stubborn.step(&mut world.host);
+        stubborn.clone_from(&world.classics[0]);
+        world.host.pass(5_000);
+    }
+    world.classics.clear();
+    world.settle();
+    assert_eq!(world.shares(), [3, 3]);
+}
+
+#[test]
+fn the_policy_decides() {
+    let mut world = World::with_policy(&[true], 0, MigrationPolicy::Downgrade);
+    world.settle();
+    assert_eq!(error(&world.host.heartbeat(join("new", &["t"]))), ErrorCode::GROUP_ID_NOT_FOUND);
+    world.settle();
+
+    let mut world = World::with_policy(&[true], 0, MigrationPolicy::Upgrade);
+    world.settle();
+    world.consumers.push(Client::new("new", &["t"]));
+    world.settle();
+    let gone = world.consumers.remove(0);
+    world.host.heartbeat(steady(&gone.member_id, -1));
+    assert!(world.is_new_kind(), "it stays what it is");
+    world.settle();
+}
+
+#[test]
+fn members_that_are_no_consumers_have_no_place_there() {
+    let mut world = World::new(&[], 1);
+    world.settle();
+    let request = JoinGroupRequest {
+        group_id: super::GROUP.into(),
+        session_timeout_ms: 10_000,
+        protocol_type: "connect".into(),
+        protocols: vec![Default::default()],
+        ..Default::default()
+    };
+    let request = world
+        .host
+        .call(9, |coordinator, now_ms, topics, caller| coordinator.join_group(now_ms, topics, caller, request));
+    let Some(Response::JoinGroup(response)) = world.host.answer(request) else { panic!("an answer") };
+    assert_eq!(response.error_code, ErrorCode::INCONSISTENT_GROUP_PROTOCOL);
+}
+
+#[test]
+fn a_static_member_changes_its_protocol_and_keeps_its_place() {
+    let mut world = World::new(&[true, true], 0);
+    world.classics[0].instance_id = Some("i".to_owned());
+    world.settle();
+    let before = world.classics.remove(0).owned;
+    world.consumers.push(Client { instance_id: Some("i".to_owned()), ..Client::new("new", &["t"]) });
+    world.consumers[0].beat(&mut world.host);
+    assert_eq!(world.consumers[0].owned, before);
+    world.settle();
+}
+
+#[test]
+fn offsets_of_classic_members_are_for_their_generation() {
+    let mut world = World::new(&[true], 1);
+    world.settle();
+    let classic = &world.classics[0];
+    let group = world.host.group().expect("a group");
+    assert_eq!(group.may_commit(&classic.member_id, classic.generation, 8), Ok(()));
+    assert_eq!(group.may_commit(&classic.member_id, classic.generation - 1, 8), Err(ErrorCode::ILLEGAL_GENERATION));
+}
+
+#[derive(Clone, Debug)]
+enum Event {
+    Classic(usize),
+    Consumer(usize),
+    LeaveClassic(usize),
+    LeaveConsumer(usize),
+    Pass(i64),
+    FailOver,
+}
+
+fn any_event() -> impl Strategy<Value = Event> {
+    prop_oneof![
+        12 => (0..3usize).prop_map(Event::Classic),
+        8 => (0..2usize).prop_map(Event::Consumer),
+        1 => (0..3usize).prop_map(Event::LeaveClassic),
+        2 => (0..2usize).prop_map(Event::LeaveConsumer),
+        1 => (1..2_000i64).prop_map(Event::Pass),
+        1 => Just(Event::FailOver),
+    ]
+}
+
+impl Event {
+    fn happen(&self, world: &mut World) {
+        let World { host, classics, consumers } = world;
+        match *self {
+            Self::Classic(client) => classics[client].step(host),
+            Self::Consumer(client) => consumers[client].work(host),
+            Self::LeaveClassic(client) => classics[client].leave(host),
+            Self::LeaveConsumer(client) => {
+                host.heartbeat(steady(&consumers[client].member_id, -1));
+                consumers[client].abandon();
+            }
+            Self::Pass(ms) => host.pass(ms),
+            Self::FailOver => {
+                host.fail_over();
+                classics.iter_mut().for_each(ClassicClient::reconnect);
+            }
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_partition_is_read_twice_whoever_comes_and_goes(events in prop::collection::vec(any_event(), 1..150)) {
+        let mut world = World::new(&[true, false, true], 2);
+        for event in &events {
+            event.happen(&mut world);
+            world.check();
+        }
+        world.host.assert_log_holds_the_state();
+        world.settle();
+    }
+}

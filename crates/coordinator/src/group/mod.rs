@@ -74,7 +74,6 @@ impl Groups {
         self.get_mut(group_id)?.as_classic_mut()
     }
 
-    #[cfg(test)]
     pub fn consumer<Q: Ord + ?Sized>(&self, group_id: &Q) -> Option<&consumer::ConsumerGroup>
     where
         Str: Borrow<Q>,

@@ -360,3 +360,13 @@ fn very_many_offsets_expire_in_rounds() {
         assert_eq!(host.coordinator.group_count(), left);
     }
 }
+
+#[test]
+fn a_group_that_holds_nothing_any_more_is_taken_out_of_the_log() {
+    let mut host = Host::loaded();
+    host.consumer_of(&["orders"]);
+    host.pass_ms(1_800_000 + CHECK_MS);
+    assert!(!host.is_there("group"));
+    assert_eq!(host.replayed().group_count(), 0);
+    assert_eq!(host.log.last().map(|record| record.value.is_none()), Some(true));
+}

@@ -13,6 +13,9 @@ use crate::group::{Group, Groups, consumer};
 use crate::turn::Turn;
 use crate::{Caller, Response, TimerKey};
 
+/// Nobody would notice if the client had given up: its connection is not read while its JoinGroup waits.
+const NEW_MEMBER_JOIN_TIMEOUT_MS: i64 = 5 * 60 * 1_000;
+
 pub(crate) fn heartbeat(groups: &mut Groups, turn: &mut Turn, caller: &Caller, request: &HeartbeatRequest) {
     let error_code = beat(groups, turn, request).err().unwrap_or(ErrorCode::NONE);
     let response = HeartbeatResponse { error_code, ..Default::default() };
@@ -37,30 +40,18 @@ fn beat(groups: &mut Groups, turn: &mut Turn, request: &HeartbeatRequest) -> Res
     }
 }
 
-/// A sign of life: the member's session begins anew.
-pub(crate) fn heard_of(group: &mut ClassicGroup, turn: &mut Turn, member_id: &str) {
-    if let Some((id, member)) = group.members.get_key_value(member_id) {
-        let timeout_ms = i64::from(member.session_timeout_ms);
-        let id = id.clone();
-        expect(group, turn, &id, timeout_ms);
-    }
-}
-
-pub(super) fn everybody_heard_of(group: &mut ClassicGroup, turn: &mut Turn) {
-    for (member_id, member) in &mut group.members {
-        let timeout_ms = i64::from(member.session_timeout_ms);
-        expect_member(&group.id, turn, member_id, member, timeout_ms);
-    }
-}
-
-/// Gives the member until `timeout_ms` from now to be heard of.
-pub(super) fn expect(group: &mut ClassicGroup, turn: &mut Turn, member_id: &Str, timeout_ms: i64) {
+/// A sign of life of a member, if it is one.
+pub(crate) fn heard_of(group: &mut ClassicGroup, turn: &mut Turn, member_id: &Str) {
     if let Some(member) = group.members.get_mut(member_id) {
-        expect_member(&group.id, turn, member_id, member, timeout_ms);
+        begin_session(&group.id, turn, member_id, member);
     }
 }
 
-fn expect_member(group_id: &Str, turn: &mut Turn, member_id: &Str, member: &mut Member, timeout_ms: i64) {
+/// Gives the member until its session timeout from now to be heard of.
+///
+/// One that waits for its first answer does not know that it is a member, and cannot send heartbeats.
+pub(super) fn begin_session(group_id: &Str, turn: &mut Turn, member_id: &Str, member: &mut Member) {
+    let timeout_ms = if member.is_new { NEW_MEMBER_JOIN_TIMEOUT_MS } else { i64::from(member.session_timeout_ms) };
     member.session_due_ms = turn.now_ms + timeout_ms;
     if member.session_due_ms < member.timer_due_ms {
         book(group_id, turn, member_id, member, member.session_due_ms);
@@ -100,5 +91,9 @@ pub(crate) fn pending_member_due(groups: &mut Groups, turn: &mut Turn, group_id:
 
 /// After a change of coordinator every member has a whole session timeout to find the new one.
 pub(crate) fn loaded(groups: &mut Groups, turn: &mut Turn) {
-    groups.by_id.values_mut().filter_map(Group::as_classic_mut).for_each(|group| everybody_heard_of(group, turn));
+    for group in groups.by_id.values_mut().filter_map(Group::as_classic_mut) {
+        for (member_id, member) in &mut group.members {
+            begin_session(&group.id, turn, member_id, member);
+        }
+    }
 }

@@ -21,9 +21,6 @@ const PENDING_MEMBERS_MAX: usize = 20_000;
 /// A member id begins with what its client calls itself, which may be of any length.
 const MEMBER_ID_PREFIX_BYTES_MAX: usize = 1_024;
 
-/// A new member whose JoinGroup waits cannot send heartbeats, and its connection is not seen to break.
-pub(super) const NEW_MEMBER_JOIN_TIMEOUT_MS: i64 = 5 * 60 * 1_000;
-
 pub(crate) fn join(groups: &mut Groups, turn: &mut Turn, caller: &Caller, request: JoinGroupRequest) {
     if let Err(error_code) = try_join(groups, turn, caller, &request) {
         let member_id = match error_code {
@@ -161,7 +158,7 @@ fn add(group: &mut ClassicGroup, turn: &mut Turn, caller: &Caller, request: &Joi
     let mut member = Member::new(caller, request);
     member.waiting = Waiting::Join(caller.request);
     group.insert(member_id.clone(), member);
-    heartbeat::expect(group, turn, &member_id, NEW_MEMBER_JOIN_TIMEOUT_MS);
+    heartbeat::heard_of(group, turn, &member_id);
     rebalance::prepare_or_complete(group, turn);
 }
 

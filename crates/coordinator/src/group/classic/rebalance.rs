@@ -59,15 +59,15 @@ fn wait_for_rejoin(group: &mut ClassicGroup, turn: &mut Turn, timeout_ms: i64) {
 /// The generation will not come to be: whoever waits for its assignment is told to join again.
 fn abandon_sync(group: &mut ClassicGroup, turn: &mut Turn) {
     if matches!(group.state, State::CompletingRebalance { .. }) {
-        for member in group.members.values_mut() {
+        for (member_id, member) in &mut group.members {
             member.assignment.clear();
             if let Waiting::Sync(request) = member.waiting {
                 member.waiting = Waiting::No;
+                heartbeat::begin_session(&group.id, turn, member_id, member);
                 let response = SyncGroupResponse { error_code: ErrorCode::REBALANCE_IN_PROGRESS, ..Default::default() };
                 turn.outcome.reply(request, Response::SyncGroup(response));
             }
         }
-        heartbeat::everybody_heard_of(group, turn);
     }
     if !group.pending_sync.is_empty() {
         group.pending_sync.clear();
@@ -148,20 +148,19 @@ fn begin_generation(group: &mut ClassicGroup, turn: &mut Turn) {
     group.pending_sync = group.members.keys().cloned().collect();
     turn.outcome.book(TimerKey::Sync { group: group.id.clone() }, sync_due_ms);
 
-    let waiting = group.members.iter_mut().filter_map(|(id, member)| {
-        member.is_new = false;
-        match mem::replace(&mut member.waiting, Waiting::No) {
-            Waiting::Join(request) => Some((id.clone(), request)),
-            Waiting::No | Waiting::Sync(_) => None,
+    let mut waiting = Vec::with_capacity(group.awaiting_join);
+    for (member_id, member) in &mut group.members {
+        if let Waiting::Join(request) = mem::replace(&mut member.waiting, Waiting::No) {
+            member.is_new = false;
+            heartbeat::begin_session(&group.id, turn, member_id, member);
+            waiting.push((member_id.clone(), request));
         }
-    });
-    let waiting: Vec<_> = waiting.collect();
+    }
     group.awaiting_join = 0;
     for (member_id, request) in waiting {
         let response = joined(group, &member_id);
         turn.outcome.reply(request, Response::JoinGroup(response));
     }
-    heartbeat::everybody_heard_of(group, turn);
 }
 
 /// A member's place in the present generation; the leader also learns who the others are.

@@ -93,6 +93,7 @@ fn assign(group: &mut ClassicGroup, turn: &mut Turn, assignments: &[SyncGroupReq
         member.assignment = assignment.map(|bytes| Bytes::copy_from_slice(bytes)).unwrap_or_default();
         if let Waiting::Sync(request) = member.waiting {
             member.waiting = Waiting::No;
+            heartbeat::begin_session(&group.id, turn, member_id, member);
             waiting.push((member_id.clone(), request));
         }
     }
@@ -101,7 +102,6 @@ fn assign(group: &mut ClassicGroup, turn: &mut Turn, assignments: &[SyncGroupReq
     for (member_id, request) in waiting {
         answer(group, turn, request, &member_id);
     }
-    heartbeat::everybody_heard_of(group, turn);
 }
 
 fn answer(group: &ClassicGroup, turn: &mut Turn, request: RequestId, member_id: &Str) {

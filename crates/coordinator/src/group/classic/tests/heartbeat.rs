@@ -80,3 +80,54 @@ fn the_last_member_going_silent_leaves_an_empty_group() {
     assert_eq!(story.group().generation, 2);
     assert_eq!(story.host.timers, Default::default(), "an idle group has no timer");
 }
+
+#[test]
+fn a_newcomer_that_interrupts_a_generation_in_the_making_need_not_say_anything_either() {
+    let mut story = Story::new();
+    let (_, first) = story.join_new(&["range"]);
+    story.host.pass_ms(INITIAL_DELAY_MS);
+    let first = story.client(first);
+    assert_eq!(story.state(), "CompletingRebalance");
+    let (_, newcomer) = story.join_new(&["range"]);
+    for _ in 0..4 {
+        story.host.pass_ms(SESSION_TIMEOUT_MS / 2);
+        assert_eq!(story.heartbeat(&first), ErrorCode::REBALANCE_IN_PROGRESS);
+    }
+    assert!(story.host.is_waiting(newcomer));
+    let again = story.join(join_request(&first.member_id, &["range"]));
+    assert_eq!(story.client(newcomer).generation, 2);
+    assert_eq!(story.client(again).generation, 2);
+}
+
+#[test]
+fn a_restarted_static_member_that_was_not_answered_yet_need_not_say_anything_either() {
+    let mut story = Story::new();
+    story.stable(1);
+    let first = story.join(static_join("pod", ""));
+    let second = story.join(static_join("pod", ""));
+    assert_eq!(story.joined(first).error_code, ErrorCode::FENCED_INSTANCE_ID);
+    let only = story.group().leader.clone().expect("somebody leads");
+    let only = Client { member_id: only, generation: 1 };
+    for _ in 0..4 {
+        story.host.pass_ms(SESSION_TIMEOUT_MS / 2);
+        assert_eq!(story.heartbeat(&only), ErrorCode::REBALANCE_IN_PROGRESS);
+    }
+    assert!(story.host.is_waiting(second));
+}
+
+#[test]
+fn a_member_that_is_gone_is_not_kept_by_what_the_others_do() {
+    let mut story = Story::new();
+    let waiting: Vec<_> = (0..3).map(|_| story.join_new(&["range"]).1).collect();
+    story.host.pass_ms(SETTLED_MS);
+    let mut clients: Vec<_> = waiting.into_iter().map(|request| story.client(request)).collect();
+    clients.sort_by_key(|client| !story.group().is_leader(&client.member_id));
+    // The last of them never syncs; the others do so just before its session is over.
+    story.host.pass_ms(SESSION_TIMEOUT_MS - SETTLED_MS);
+    let waiting = [&clients[1], &clients[0]].map(|client| story.sync(client, vec![]));
+    for request in waiting {
+        assert_eq!(story.synced(request).error_code, ErrorCode::NONE);
+    }
+    story.host.pass_ms(SETTLED_MS);
+    assert_eq!(story.heartbeat(&clients[2]), ErrorCode::UNKNOWN_MEMBER_ID);
+}

@@ -71,17 +71,25 @@ fn action() -> impl Strategy<Value = Action> {
 /// What a client knows.
 #[derive(Clone, Debug, Default)]
 struct Known {
+    /// How often its process has been restarted.
+    life: u32,
     member_id: Str,
     generation: i32,
     /// The members, if it leads the generation.
     followers: Vec<Str>,
 }
 
+/// Who asked, in which of its lives and of which generation.
+struct Asked {
+    client: usize,
+    life: u32,
+    generation: i32,
+}
+
 struct World {
     story: Story,
     known: Vec<Known>,
-    /// Whose request it is.
-    asked: BTreeMap<RequestId, usize>,
+    asked: BTreeMap<RequestId, Asked>,
     incarnation: u32,
     /// Leaders that were told to assign, by incarnation and generation.
     leaders: BTreeMap<(u32, i32), Str>,
@@ -123,7 +131,10 @@ impl World {
                 self.story.leave(&[(&member_id, instance(client).as_deref())]);
             }
             Action::Commit { client, partition, generations_ago } => self.commit(client, partition, generations_ago),
-            Action::Restart { client } => self.known[client] = Known::default(),
+            Action::Restart { client } => {
+                let life = self.known[client].life + 1;
+                self.known[client] = Known { life, ..Known::default() };
+            }
             Action::Pass { ms } => self.story.host.pass_ms(ms),
             Action::FailOver => {
                 self.story.host.fail_over();
@@ -148,7 +159,7 @@ impl World {
             ..join_request(&self.known[client].member_id, supported[protocols])
         };
         let request = self.story.join(request);
-        self.asked.insert(request, client);
+        self.has_asked(request, client);
         self.story.host.version = i16::MAX;
     }
 
@@ -159,7 +170,12 @@ impl World {
         let assignments = known.followers.iter().map(|member| assigned(member, &name(member))).collect();
         let client_of = self.client(client);
         let request = self.story.sync(&client_of, assignments);
-        self.asked.insert(request, client);
+        self.has_asked(request, client);
+    }
+
+    fn has_asked(&mut self, request: RequestId, client: usize) {
+        let Known { life, generation, .. } = self.known[client];
+        self.asked.insert(request, Asked { client, life, generation });
     }
 
     fn commit(&mut self, client: usize, partition: i32, generations_ago: i32) {
@@ -197,24 +213,28 @@ impl World {
     /// Clients take notice of what they were told.
     fn hear_answers(&mut self) {
         for (request, response) in std::mem::take(&mut self.story.host.answers) {
-            let client = self.asked.remove(&request).expect("an answer is somebody's");
+            let asked = self.asked.remove(&request).expect("an answer is somebody's");
+            if asked.life != self.known[asked.client].life {
+                continue;
+            }
             match response {
-                Response::JoinGroup(joined) => self.has_joined(client, joined),
-                Response::SyncGroup(synced) => self.has_synced(client, synced),
+                Response::JoinGroup(joined) => self.has_joined(asked.client, joined),
+                Response::SyncGroup(synced) => self.has_synced(&asked, synced),
                 other => panic!("{other:?}"),
             }
         }
     }
 
     fn has_joined(&mut self, client: usize, joined: JoinGroupResponse) {
+        let life = self.known[client].life;
         match joined.error_code {
             ErrorCode::NONE => {}
             ErrorCode::MEMBER_ID_REQUIRED => {
-                self.known[client] = Known { member_id: joined.member_id, ..Known::default() };
+                self.known[client] = Known { life, member_id: joined.member_id, ..Known::default() };
                 return;
             }
             _ => {
-                self.known[client] = Known::default();
+                self.known[client] = Known { life, ..Known::default() };
                 return;
             }
         }
@@ -227,18 +247,18 @@ impl World {
         }
         let followers =
             if leads { joined.members.into_iter().map(|member| member.member_id).collect() } else { vec![] };
-        self.known[client] = Known { member_id: joined.member_id, generation: joined.generation_id, followers };
+        self.known[client] = Known { life, member_id: joined.member_id, generation: joined.generation_id, followers };
     }
 
-    fn has_synced(&mut self, client: usize, synced: SyncGroupResponse) {
+    fn has_synced(&mut self, asked: &Asked, synced: SyncGroupResponse) {
         if synced.error_code.is_error() || synced.assignment.is_empty() {
             return;
         }
         let assignment = String::from_utf8(synced.assignment.to_vec()).expect("text");
         let generation = assignment.split('.').nth(1).expect("three parts");
-        assert_eq!(generation, self.known[client].generation.to_string(), "an assignment is of its generation");
-        let owner = *self.owners.entry(synced.assignment).or_insert(client);
-        assert!(owner == client, "{assignment} has two owners");
+        assert_eq!(generation, asked.generation.to_string(), "an assignment is of its generation");
+        let owner = *self.owners.entry(synced.assignment).or_insert(asked.client);
+        assert!(owner == asked.client, "{assignment} has two owners");
     }
 
     fn check(&mut self) {
@@ -311,7 +331,7 @@ fn complete_state(coordinator: &Coordinator) -> Option<String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn whatever_happens_a_group_keeps_its_promises(actions in prop::collection::vec(action(), 1..150)) {

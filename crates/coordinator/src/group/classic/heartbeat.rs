@@ -47,6 +47,12 @@ pub(crate) fn heard_of(group: &mut ClassicGroup, turn: &mut Turn, member_id: &St
     }
 }
 
+pub(super) fn everybody_heard_of(group: &mut ClassicGroup, turn: &mut Turn) {
+    for (member_id, member) in &mut group.members {
+        begin_session(&group.id, turn, member_id, member);
+    }
+}
+
 /// Gives the member until its session timeout from now to be heard of.
 ///
 /// One that waits for its first answer does not know that it is a member, and cannot send heartbeats.
@@ -91,9 +97,5 @@ pub(crate) fn pending_member_due(groups: &mut Groups, turn: &mut Turn, group_id:
 
 /// After a change of coordinator every member has a whole session timeout to find the new one.
 pub(crate) fn loaded(groups: &mut Groups, turn: &mut Turn) {
-    for group in groups.by_id.values_mut().filter_map(Group::as_classic_mut) {
-        for (member_id, member) in &mut group.members {
-            begin_session(&group.id, turn, member_id, member);
-        }
-    }
+    groups.by_id.values_mut().filter_map(Group::as_classic_mut).for_each(|group| everybody_heard_of(group, turn));
 }

@@ -67,7 +67,7 @@ impl Greeting {
 /// Asks one configured voter who it is. `None` if it does not answer, or somebody else does.
 pub(crate) async fn greet(dialer: &Dialer, voter: &Voter) -> Option<Greeting> {
     let peer = Peer { host: voter.host.clone(), port: voter.port };
-    let mut client = FormationClient::new(dialer.channel(&peer));
+    let mut client = FormationClient::new(dialer.brief_channel(&peer));
     let hello = tokio::time::timeout(HELLO_WAIT_MAX, client.hello(proto::HelloRequest { from: None })).await;
     let greeting = Greeting::of(hello.ok()?.ok()?.into_inner().from?)?;
     if greeting.id.id != voter.node_id {
@@ -176,7 +176,7 @@ async fn ask(shared: &Shared, peer: &Peer) -> Option<proto::join_response::Resul
         cluster_id: shared.cluster_id.to_bytes(),
         configured_voter: shared.is_configured_voter(shared.this.id),
     };
-    let mut client = FormationClient::new(shared.dialer.channel(peer));
+    let mut client = FormationClient::new(shared.dialer.brief_channel(peer));
     let answer = tokio::time::timeout(HELLO_WAIT_MAX, client.join(request)).await.ok()?;
     match answer {
         Ok(answer) => answer.into_inner().result,

@@ -22,6 +22,7 @@ use tidelog_wire::types::BrokerEpoch;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_stream::wrappers::ReceiverStream;
+use tonic::Streaming;
 
 use crate::ControllerHandle;
 use crate::net::Peer;
@@ -232,15 +233,7 @@ impl Keeper {
         close: &mut Option<oneshot::Sender<()>>,
     ) -> StreamEnd {
         match tokio::time::timeout(RETRY, commands.recv()).await {
-            Ok(Some(Command::ControlledShutdown)) => {
-                shutdown.begin();
-                StreamEnd::Broken(None)
-            }
-            Ok(Some(Command::Close(done))) => {
-                *close = Some(done);
-                StreamEnd::Closed
-            }
-            Ok(None) => StreamEnd::Closed,
+            Ok(command) => commanded(command, shutdown, close).unwrap_or(StreamEnd::Broken(None)),
             Err(_) => StreamEnd::Broken(None),
         }
     }
@@ -258,9 +251,10 @@ impl Keeper {
         let beat = Beat { frames, identity };
         beat.start(self.shared.cluster_id.to_bytes());
         let mut client = ControllerClient::new(self.shared.dialer.channel(peer));
-        let opened = tokio::time::timeout(OPEN_WAIT_MAX, client.session(ReceiverStream::new(unsent))).await;
-        let Ok(Ok(answers)) = opened else { return StreamEnd::Broken(None) };
-        let mut answers = answers.into_inner();
+        let mut answers = match opened(client.session(ReceiverStream::new(unsent)), commands, shutdown, close).await {
+            Ok(answers) => answers,
+            Err(end) => return end,
+        };
         let mut image = self.shared.image.clone();
         let mut beats = tokio::time::interval(self.shared.timing.broker_heartbeat);
         beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -282,14 +276,11 @@ impl Keeper {
                         beats.reset_immediately();
                     }
                 }
-                command = commands.recv() => match command {
-                    Some(Command::ControlledShutdown) => shutdown.begin(),
-                    Some(Command::Close(done)) => {
-                        *close = Some(done);
+                command = commands.recv() => if let Some(end) = commanded(command, shutdown, close) {
+                    if close.is_some() {
                         beat.goodbye(&mut answers).await;
-                        return StreamEnd::Closed;
                     }
-                    None => return StreamEnd::Closed,
+                    return end;
                 },
                 () = shutdown.ask(&self.controller, identity, &self.state) => {}
                 () = &mut deposed => return StreamEnd::Broken(None),
@@ -345,6 +336,46 @@ impl Keeper {
     }
 }
 
+/// The end of the session, if that is what was commanded.
+fn commanded(
+    command: Option<Command>,
+    shutdown: &mut ShutdownWish,
+    close: &mut Option<oneshot::Sender<()>>,
+) -> Option<StreamEnd> {
+    match command {
+        Some(Command::ControlledShutdown) => {
+            shutdown.begin();
+            None
+        }
+        Some(Command::Close(done)) => {
+            *close = Some(done);
+            Some(StreamEnd::Closed)
+        }
+        None => Some(StreamEnd::Closed),
+    }
+}
+
+/// The controller's answers, once it has taken the call. One that is gone for good keeps no broker from stopping.
+async fn opened(
+    call: impl Future<Output = Result<tonic::Response<Streaming<proto::ControllerFrame>>, tonic::Status>>,
+    commands: &mut mpsc::Receiver<Command>,
+    shutdown: &mut ShutdownWish,
+    close: &mut Option<oneshot::Sender<()>>,
+) -> Result<Streaming<proto::ControllerFrame>, StreamEnd> {
+    let mut opening = std::pin::pin!(tokio::time::timeout(OPEN_WAIT_MAX, call));
+    loop {
+        tokio::select! {
+            opened = &mut opening => return match opened {
+                Ok(Ok(answers)) => Ok(answers.into_inner()),
+                Ok(Err(_)) | Err(_) => Err(StreamEnd::Broken(None)),
+            },
+            command = commands.recv() => if let Some(end) = commanded(command, shutdown, close) {
+                return Err(end);
+            },
+        }
+    }
+}
+
 impl Beat {
     fn start(&self, cluster_id: bytes::Bytes) {
         let start = proto::SessionStart {
@@ -360,7 +391,7 @@ impl Beat {
     }
 
     /// Waits until the controller has ended the stream, so that the process may end without a broken one.
-    async fn goodbye(&self, answers: &mut tonic::Streaming<proto::ControllerFrame>) {
+    async fn goodbye(&self, answers: &mut Streaming<proto::ControllerFrame>) {
         self.frame(proto::broker_frame::Frame::Goodbye(proto::Goodbye {}));
         let _ = tokio::time::timeout(OPEN_WAIT_MAX, async { while let Ok(Some(_)) = answers.message().await {} }).await;
     }

@@ -318,6 +318,11 @@ impl Cluster {
         self.wait_in_sync(topic, 1, nodes.len())
     }
 
+    /// Begins moving a partition to these nodes, or with `None` calls the move off.
+    pub fn reassign(&self, topic: &str, partition: i32, nodes: Option<&[i32]>) -> Result<()> {
+        probe::reassign(&self.any_address()?, topic, partition, nodes)
+    }
+
     /// The partitions of a topic as any running node sees them, by index.
     pub fn partitions(&self, topic: &str) -> Result<Vec<PartitionView>> {
         Ok(probe::metadata(&self.any_address()?, Some(topic))?.partitions)

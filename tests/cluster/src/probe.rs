@@ -198,6 +198,27 @@ fn create(address: &str, topic: &str, layout: impl Fn(Bytes) -> Bytes) -> Result
     }
 }
 
+/// AlterPartitionReassignments version 0 for one partition: moves it to `nodes`, or with `None` calls the move off.
+pub fn reassign(address: &str, topic: &str, partition: i32, nodes: Option<&[i32]>) -> Result<()> {
+    const NO_TAGS: i8 = 0;
+    let counted = |count: usize| count as i8 + 1;
+    let body = request(45, 0).int8(NO_TAGS).int32(CREATE_TIMEOUT_MS);
+    let body = body.int8(counted(1)).int8(counted(topic.len())).raw(topic.as_bytes()).int8(counted(1)).int32(partition);
+    let body = match nodes {
+        None => body.int8(0),
+        Some(nodes) => nodes.iter().fold(body.int8(counted(nodes.len())), |body, node| body.int32(*node)),
+    };
+    let answer = ask(address, body.int8(NO_TAGS).int8(NO_TAGS).int8(NO_TAGS))?;
+    let fields = &mut Fields(&answer);
+    let (_tags, _throttle_ms) = (fields.varint()?, fields.int32()?);
+    let (error, message) = (fields.int16()?, fields.compact_string()?);
+    ensure!(error == 0, "moving {topic}-{partition} failed with error {error}: {message}");
+    let (_topics, _name, _partitions) = (fields.varint()?, fields.compact_string()?, fields.varint()?);
+    let (_index, error, message) = (fields.int32()?, fields.int16()?, fields.compact_string()?);
+    ensure!(error == 0, "moving {topic}-{partition} failed with error {error}: {message}");
+    Ok(())
+}
+
 /// CreatePartitions version 0: the topic has `count` partitions afterwards.
 pub fn create_partitions(address: &str, topic: &str, count: i32) -> Result<()> {
     const CHOSEN_BY_THE_BROKER: i32 = -1;

@@ -33,6 +33,7 @@ pub struct Cluster {
     pub nodes: BTreeMap<i32, Node>,
     voters: Vec<Voter>,
     directory: TempDir,
+    serve_nearby: bool,
 }
 
 /// A partition's leader, and the topic's id.
@@ -44,6 +45,15 @@ pub struct Leader {
 
 impl Cluster {
     pub async fn start(count: i32) -> Self {
+        Self::start_with(count, false).await
+    }
+
+    /// Each node is in a rack of its own, and consumers are sent to replicas in theirs.
+    pub async fn start_serving_nearby(count: i32) -> Self {
+        Self::start_with(count, true).await
+    }
+
+    async fn start_with(count: i32, serve_nearby: bool) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let mut listeners = Vec::new();
         let mut voters = Vec::new();
@@ -53,7 +63,7 @@ impl Cluster {
             voters.push(Voter { node_id, host: "127.0.0.1".into(), port });
             listeners.push((node_id, listener));
         }
-        let mut cluster = Self { nodes: BTreeMap::new(), voters, directory };
+        let mut cluster = Self { nodes: BTreeMap::new(), voters, directory, serve_nearby };
         for (node_id, listener) in listeners {
             cluster.start_node(node_id, Listener::Bound(listener)).await;
         }
@@ -87,6 +97,8 @@ impl Cluster {
         let mut options = BrokerOptions::new(BrokerId(node_id), listener, directory);
         options.disk.threads = 4;
         options.network.partial_frame_max = Duration::from_millis(500);
+        options.rack = Some(rack_of(node_id));
+        options.replica.serve_nearby = self.serve_nearby;
         let broker = Broker::start(options, controller.clone()).await.expect("the broker starts");
         self.nodes.insert(node_id, Node { controller, broker });
     }
@@ -185,6 +197,10 @@ impl Cluster {
             isr: partition.isr_nodes.len(),
         })
     }
+}
+
+pub fn rack_of(node_id: i32) -> String {
+    format!("rack-{node_id}")
 }
 
 /// One batch of one record.

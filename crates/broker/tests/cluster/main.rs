@@ -1,7 +1,9 @@
 //! Brokers in one process, with the real controller, real sockets and real files: what a client sees of the data plane.
 
 mod bad_input;
+mod every_api;
 mod fetching;
 mod harness;
+mod nearby;
 mod producing;
 mod replication;

@@ -4,11 +4,14 @@
 //! so each purpose has its own TCP connection. A channel connects when it is first used and again after
 //! it broke; the call that finds it broken gets the error.
 
+use std::collections::HashMap;
 use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 use tonic::transport::{Channel, Endpoint, Uri};
 
 use super::resolve::Resolver;
@@ -17,10 +20,15 @@ const CONNECT_WAIT_MAX: Duration = Duration::from_secs(1);
 pub(crate) const STREAM_WINDOW_BYTES: u32 = 4 << 20;
 pub(crate) const CONNECTION_WINDOW_BYTES: u32 = 16 << 20;
 
+/// How long [`Dialer::brief_channel`] gives out the same channel. Longer than a connection may take, and short enough
+/// that one that hangs since the peer was cut off delays nobody for long.
+const BRIEF: Duration = Duration::from_millis(1500);
+
 /// Makes channels. Cheap to clone.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Dialer {
     resolver: Resolver,
+    brief: Arc<Mutex<HashMap<Peer, (Instant, Channel)>>>,
 }
 
 /// Where a node listens.
@@ -50,6 +58,15 @@ impl Dialer {
             .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
             .connect_timeout(CONNECT_WAIT_MAX)
             .connect_with_connector_lazy(connector)
+    }
+
+    /// For small questions with short deadlines, such as votes. A connection that takes longer to make than one of them
+    /// waits is there for the next: with a new one for each, a slow network would never elect anybody.
+    pub(crate) fn brief_channel(&self, peer: &Peer) -> Channel {
+        let mut brief = self.brief.lock().unwrap_or_else(PoisonError::into_inner);
+        brief.retain(|_, (made, _)| made.elapsed() < BRIEF);
+        let (_, channel) = brief.entry(peer.clone()).or_insert_with(|| (Instant::now(), self.channel(peer)));
+        channel.clone()
     }
 
     /// One TCP connection, tried address by address.

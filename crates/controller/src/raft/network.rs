@@ -48,6 +48,8 @@ impl NetworkFactory {
         let peer = Peer { host: node.host.clone(), port: node.port };
         Network {
             client: raft_client(self.dialer.channel(&peer)),
+            dialer: self.dialer.clone(),
+            peer,
             target,
             cluster_id: self.cluster_id.clone(),
             purpose,
@@ -62,7 +64,6 @@ pub(crate) fn raft_client(channel: Channel) -> RaftClient<Channel> {
 /// What a connection is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Purpose {
-    /// Entries, and votes, which come on a fresh connection each.
     Log,
     Heartbeat,
     Snapshot,
@@ -87,6 +88,8 @@ impl RaftNetworkFactory<TypeConfig> for NetworkFactory {
 /// Sends to one node over one connection.
 pub(crate) struct Network {
     client: RaftClient<Channel>,
+    dialer: Dialer,
+    peer: Peer,
     target: NodeId,
     cluster_id: ClusterId,
     purpose: Purpose,
@@ -95,6 +98,11 @@ pub(crate) struct Network {
 impl Network {
     fn target(&self) -> Option<proto::Target> {
         Some(self.cluster_id.target(&self.target))
+    }
+
+    /// Votes must not wait behind entries.
+    fn voting(&self) -> RaftClient<Channel> {
+        raft_client(self.dialer.brief_channel(&self.peer))
     }
 
     fn vote_request(&self, rpc: VoteRequest<TypeConfig>) -> proto::VoteRequest {
@@ -194,12 +202,12 @@ impl RaftNetworkV2<TypeConfig> for Network {
 
     async fn vote(&mut self, rpc: VoteRequest<TypeConfig>, option: RPCOption) -> Rpc<VoteResponse<TypeConfig>> {
         let request = self.vote_request(rpc);
-        vote_response(within(option.hard_ttl(), self.client.vote(request)).await?)
+        vote_response(within(option.hard_ttl(), self.voting().vote(request)).await?)
     }
 
     async fn pre_vote(&mut self, rpc: VoteRequest<TypeConfig>, option: RPCOption) -> Rpc<VoteResponse<TypeConfig>> {
         let request = self.vote_request(rpc);
-        vote_response(within(option.hard_ttl(), self.client.pre_vote(request)).await?)
+        vote_response(within(option.hard_ttl(), self.voting().pre_vote(request)).await?)
     }
 
     async fn full_snapshot(

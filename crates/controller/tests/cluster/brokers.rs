@@ -122,3 +122,18 @@ async fn contact(session: &tidelog_controller::BrokerSession) -> tokio::time::In
     let state = state.wait_for(|state| state.last_contact.is_some()).await.unwrap();
     state.last_contact.unwrap()
 }
+
+#[tokio::test]
+async fn a_session_closes_though_every_controller_is_gone() {
+    let mut cluster = Cluster::new(1);
+    let controller = cluster.start(1);
+    let broker = cluster.start(7);
+    let session = serve_as_broker(&broker).await;
+    controller.kill();
+    let mut state = session.state();
+    session.request_controlled_shutdown().await;
+    assert!(!state.borrow_and_update().may_shut_down, "nobody can grant it");
+    // It looks for a controller all the time, and must hear the command all the same.
+    let closed = tokio::time::timeout(super::nodes::DEADLINE, session.close()).await;
+    assert!(closed.is_ok(), "the session never closes");
+}

@@ -19,6 +19,14 @@ async fn three_voters_found_one_cluster_and_all_learn_its_id() {
     assert!(ids.windows(2).all(|pair| pair[0] == pair[1]), "{ids:?}");
 }
 
+/// A vote waits 200 ms for its answer, less than a connection takes here.
+#[tokio::test]
+async fn a_network_that_connects_slowly_founds_and_elects_all_the_same() {
+    let mut cluster = Cluster::slow_to_connect(3, std::time::Duration::from_millis(450));
+    let nodes = cluster.start_all();
+    active_of(&nodes).await;
+}
+
 #[tokio::test]
 async fn a_single_voter_is_a_cluster_with_the_id_it_was_given() {
     let mut cluster = Cluster::new(1);

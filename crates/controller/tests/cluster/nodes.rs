@@ -1,6 +1,6 @@
 //! Nodes of a test cluster: each on a thread and runtime of its own, with real sockets and real files.
 
-use std::net::TcpListener;
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -39,6 +39,22 @@ impl Cluster {
         Self { directory: tempfile::tempdir().unwrap(), voters, listeners: listeners.into_iter().map(Some).collect() }
     }
 
+    /// As [`Cluster::new`], on a network where every new connection takes `delay` before anything passes.
+    pub fn slow_to_connect(voters: i32, delay: Duration) -> Self {
+        let mut cluster = Self::new(voters);
+        for (voter, listener) in cluster.voters.iter_mut().zip(&cluster.listeners) {
+            let target = listener.as_ref().unwrap().local_addr().unwrap();
+            let gate = TcpListener::bind("127.0.0.1:0").unwrap();
+            voter.port = gate.local_addr().unwrap().port();
+            std::thread::spawn(move || {
+                for stream in gate.incoming().flatten() {
+                    std::thread::spawn(move || pass_after(delay, stream, target));
+                }
+            });
+        }
+        cluster
+    }
+
     pub fn path(&self, node_id: i32) -> PathBuf {
         self.directory.path().join(format!("node-{node_id}"))
     }
@@ -56,7 +72,7 @@ impl Cluster {
             voters: self.voters.clone(),
             listener,
             advertised_host: "127.0.0.1".into(),
-            advertised_port: 0,
+            advertised_port: port,
             static_configs: StaticConfigs::default(),
             timing: Timing { learner_expiry: Duration::from_secs(2), ..Timing::default() },
         }
@@ -135,6 +151,22 @@ impl Drop for Node {
     fn drop(&mut self) {
         self.kill_now();
     }
+}
+
+/// Passes bytes both ways between a dialler and the node it wants, once the delay is over.
+fn pass_after(delay: Duration, dialled: TcpStream, target: SocketAddr) {
+    std::thread::sleep(delay);
+    let Ok(upstream) = TcpStream::connect(target) else { return };
+    let copy = |mut from: TcpStream, mut to: TcpStream| {
+        let _ = std::io::copy(&mut from, &mut to);
+        let _ = (to.shutdown(Shutdown::Write), from.shutdown(Shutdown::Read));
+    };
+    for stream in [&dialled, &upstream] {
+        stream.set_nodelay(true).unwrap();
+    }
+    let (there, back) = (dialled.try_clone().unwrap(), upstream.try_clone().unwrap());
+    std::thread::spawn(move || copy(there, back));
+    copy(upstream, dialled);
 }
 
 /// Waits until one of the nodes proves to be the active controller; returns its place.

@@ -56,6 +56,16 @@ fn wrong_usage_is_exit_code_2() {
         &["server", "--override", "no-equals-sign"],
         &["server", "--config", "/nowhere/server.properties"],
         &["dev", "--brokers", "0"],
+        &["group", "reset-offsets", "g", "--topic", "t"],
+        &["group", "reset-offsets", "g", "--topic", "t", "--to-earliest", "--to-latest"],
+        &["group", "reset-offsets", "g", "--topic", "t:x", "--to-earliest"],
+        &["group", "reset-offsets", "g", "--topic", "t", "--to-datetime", "yesterday"],
+        &["group", "describe", "g", "--members", "--state"],
+        &["group", "delete"],
+        &["topic", "reassign", "generate"],
+        &["topic", "reassign", "execute", "plan.json", "--throttle", "fast"],
+        &["topic", "reassign", "cancel"],
+        &["broker", "drain"],
     ];
     for arguments in table {
         let (exit, complaint) = exit_and_complaint(&tidelog(arguments));
@@ -135,7 +145,9 @@ fn help_names_the_exit_codes() {
     let output = tidelog(&["--help"]);
     assert_eq!(output.status.code(), Some(OK));
     let help = String::from_utf8_lossy(&output.stdout).into_owned();
-    for word in ["server", "dev", "topic", "produce", "consume", "cluster", "bench", "10 cluster unhealthy"] {
+    for word in
+        ["server", "dev", "topic", "group", "broker", "produce", "consume", "cluster", "bench", "10 cluster unhealthy"]
+    {
         assert!(help.contains(word), "{word}");
     }
 }

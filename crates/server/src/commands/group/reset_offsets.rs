@@ -215,21 +215,24 @@ fn print(session: &Session, args: &ResetOffsetsArgs, resets: &[Reset]) -> Result
     if resets.is_empty() {
         return Ok(());
     }
-    let mut table = Table::new(["GROUP", "TOPIC", "PARTITION", "OLD", "NEW", "NOTE"]);
+    let mut table = Table::new(["GROUP", "TOPIC", "PARTITION", "OLD", "NEW"]);
+    let mut clipped = 0;
     for reset in resets {
         for change in &reset.offsets {
-            let note = if change.clipped { "bound of the log" } else { "" };
+            clipped += usize::from(change.clipped);
             table.row([
                 Cell::text(&reset.group),
                 Cell::text(&change.topic),
                 Cell::number(change.partition),
                 Cell::number(change.old.map_or("-".to_owned(), |old| old.to_string())),
                 Cell::number(change.new).styled(Style::Strong),
-                Cell::text(note),
             ]);
         }
     }
     printer.table(&table)?;
+    if clipped > 0 {
+        eprintln!("Note: {clipped} of these would be outside the log, and are at its bounds.");
+    }
     if !args.execute {
         eprintln!("Nothing was changed: this was a dry run; --execute commits these offsets.");
     }

@@ -145,17 +145,46 @@ impl Group {
         self.members.iter_mut().try_for_each(Member::check_running)
     }
 
-    /// The next offset after everything that was read of each partition, by members that have ended.
+    /// The next offset after everything that was read of each partition.
     pub fn read_to(&self, topic: &str, partitions: i32) -> Vec<i64> {
         let mut read_to = vec![0; partitions as usize];
-        for event in self.stories.iter().flat_map(|story| &story.events) {
-            if let What::Record { partition, offset, .. } = &event.what
+        let mut note = |what: &What| {
+            if let What::Record { partition, offset, .. } = what
                 && let Some(index) = index_in(topic, partition)
             {
                 read_to[index] = read_to[index].max(offset + 1);
             }
-        }
+        };
+        self.stories.iter().flat_map(|story| &story.events).for_each(|event| note(&event.what));
+        self.members.iter().for_each(|member| member.each(&mut note));
         read_to
+    }
+
+    /// The last acknowledged commit of each partition, by members that have ended; 0 where there was none.
+    pub fn acknowledged(&self, topic: &str, partitions: i32) -> Vec<i64> {
+        let mut acknowledged = vec![0; partitions as usize];
+        for event in self.stories.iter().flat_map(|story| &story.events) {
+            let What::Committed { offsets } = &event.what else {
+                continue;
+            };
+            for (partition, next) in offsets {
+                if let Some(index) = index_in(topic, partition) {
+                    acknowledged[index] = acknowledged[index].max(*next);
+                }
+            }
+        }
+        acknowledged
+    }
+
+    /// What went wrong in members that have ended, for a failed test.
+    pub fn errors(&self) -> String {
+        let mut errors = Vec::new();
+        for story in &self.stories {
+            let told = story.events.iter().filter(|event| matches!(event.what, What::Error { .. }));
+            let told: Vec<_> = told.map(|event| format!("{}: {event:?}", story.name)).collect();
+            errors.extend_from_slice(&told[told.len().saturating_sub(5)..]);
+        }
+        errors.join("\n")
     }
 
     /// The first offset that a member read of each partition, -1 where it read nothing.

@@ -134,7 +134,19 @@ fn go_on(cluster: &Cluster, group: &mut Group, killed: Instant) -> Result<()> {
     .with_context(|| group.tails())?;
     report(&format!("{} commits {} ms after its coordinator's end", group.name, killed.elapsed().as_millis()));
     group.wait_reading()?;
-    group.wait_shared(&partitions())
+    group.wait_shared(&partitions())?;
+    catch_up(cluster, group)
+}
+
+/// Who lost its commits with the coordinator reads again first; then everything that was read is committed.
+fn catch_up(cluster: &Cluster, group: &Group) -> Result<()> {
+    let read_to = group.read_to(TOPIC, PARTITIONS);
+    let what = format!("{} commits what it has read, {read_to:?}", group.name);
+    wait::for_condition(&what, cluster.target().recovery_limit(), || {
+        let committed = cluster.committed_offsets(&group.name, TOPIC, PARTITIONS)?;
+        Ok(committed.iter().zip(&read_to).all(|(committed, read_to)| committed >= read_to))
+    })
+    .with_context(|| group.tails())
 }
 
 /// All leave; a new member begins exactly where they stopped.
@@ -142,7 +154,19 @@ fn resume(cluster: &Cluster, group: &mut Group) -> Result<()> {
     group.leave_all()?;
     let read_to = group.read_to(TOPIC, PARTITIONS);
     let committed = cluster.committed_offsets(&group.name, TOPIC, PARTITIONS)?;
-    ensure!(committed == read_to, "{} read to {read_to:?} and committed {committed:?}", group.name);
+    let acknowledged = group.acknowledged(TOPIC, PARTITIONS);
+    ensure!(
+        acknowledged.iter().zip(&committed).all(|(acknowledged, committed)| acknowledged <= committed),
+        "{} was told that {acknowledged:?} are committed, and {committed:?} are: {}",
+        group.name,
+        group.errors()
+    );
+    ensure!(
+        committed == read_to,
+        "{} read to {read_to:?} and committed {committed:?}, {acknowledged:?} of it acknowledged: {}",
+        group.name,
+        group.errors()
+    );
     group.start("e", Commit::Automatic)?;
     group.wait("the new member reads every partition", |group| {
         group.first_read("e", TOPIC, PARTITIONS).is_ok_and(|first| !first.contains(&-1))

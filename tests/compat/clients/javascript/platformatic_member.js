@@ -16,8 +16,6 @@ const consumer = new Consumer({
   autocommit: false,
   maxWaitTime: 200,
   metadataMaxAge: 1000,
-  // Longer than any broker takes to be replaced.
-  retries: 120,
   retryDelay: 250,
   ...timeouts
 })
@@ -27,37 +25,43 @@ consumer.on('consumer:group:join', ({ assignments, generationId }) => {
   assigned(partitions, generationId)
 })
 consumer.on('consumer:group:rebalance', revoked)
-consumer.on('error', error => tell('error', { message: String(error) }))
+consumer.on('error', error => tell('error', { message: String(error).slice(0, 200) }))
 
-const stream = await consumer.consume({
-  topics: [settings.topic],
-  mode: MessagesStreamModes.COMMITTED,
-  fallbackMode: MessagesStreamFallbackModes.EARLIEST
-})
-stream.on('error', error => tell('error', { message: String(error) }))
-
+let stream = null
 let working = false
 let stopped = false
 stopping.then(() => {
   stopped = true
-  if (!working) stream.close()
+  if (!working) stream?.close()
 })
 
-for await (const message of stream) {
-  if (stopped) break
+async function take (message) {
   const partition = `${message.topic}-${message.partition}`
   // The stream goes on with what it had fetched before a rebalance.
-  if (!owns(partition)) continue
-  working = true
+  if (!owns(partition)) return
   tell('record', { partition, offset: Number(message.offset), value: message.value })
+  await message.commit()
+  tell('committed', { offsets: { [partition]: Number(message.offset) + 1 } })
+}
+
+// A stream ends with the first error that outlasts its retries.
+while (!stopped) {
   try {
-    await message.commit()
-    tell('committed', { offsets: { [partition]: Number(message.offset) + 1 } })
+    stream = await consumer.consume({
+      topics: [settings.topic],
+      mode: MessagesStreamModes.COMMITTED,
+      fallbackMode: MessagesStreamFallbackModes.EARLIEST
+    })
+    for await (const message of stream) {
+      working = true
+      if (!stopped) await take(message)
+      working = false
+      if (stopped) break
+    }
   } catch (error) {
-    tell('error', { message: String(error) })
+    working = false
+    tell('error', { message: String(error).slice(0, 200) })
   }
-  working = false
-  if (stopped) break
 }
 await consumer.close(true)
 tell('closed')

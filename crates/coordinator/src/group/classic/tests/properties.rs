@@ -1,5 +1,7 @@
 //! Whatever members do in whatever order, and whenever the coordinator dies, a few things hold.
 //!
+//! Groups and offsets are deleted in between, topics made anew, and weeks pass.
+//!
 //! After every step: a generation has one leader; requests that are not answered wait in exactly one member; an
 //! assignment is of its generation and one member's; a commit of a former generation is refused; a committed offset
 //! is what was last accepted; and the log replayed is the state, or where a generation is in the making, the state
@@ -8,8 +10,9 @@
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
-use tidelog_wire::messages::OffsetCommitRequest;
 use tidelog_wire::messages::offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic};
+use tidelog_wire::messages::offset_delete_request::{OffsetDeleteRequestPartition, OffsetDeleteRequestTopic};
+use tidelog_wire::messages::{OffsetCommitRequest, OffsetDeleteRequest};
 
 use super::*;
 use crate::Coordinator;
@@ -49,7 +52,14 @@ enum Action {
     Pass {
         ms: i64,
     },
+    /// Until nobody is left, and their offsets are not either.
+    PassDays,
     FailOver,
+    DeleteGroup,
+    DeleteOffset {
+        partition: i32,
+    },
+    RecreateTopic,
 }
 
 fn action() -> impl Strategy<Value = Action> {
@@ -64,7 +74,9 @@ fn action() -> impl Strategy<Value = Action> {
             .prop_map(|(client, partition, generations_ago)| Action::Commit { client, partition, generations_ago }),
         1 => client.prop_map(|client| Action::Restart { client }),
         4 => prop_oneof![Just(500_i64), Just(3_000), Just(9_000), Just(61_000)].prop_map(|ms| Action::Pass { ms }),
-        1 => Just(Action::FailOver),
+        2 => Just(Action::FailOver),
+        1 => prop_oneof![Just(Action::PassDays), Just(Action::DeleteGroup), Just(Action::RecreateTopic)],
+        1 => (0..PARTITIONS).prop_map(|partition| Action::DeleteOffset { partition }),
     ]
 }
 
@@ -136,6 +148,21 @@ impl World {
                 self.known[client] = Known { life, ..Known::default() };
             }
             Action::Pass { ms } => self.story.host.pass_ms(ms),
+            Action::PassDays => {
+                self.story.host.pass_ms(8 * 24 * 60 * 60 * 1_000);
+                self.committed.clear();
+                assert_eq!(self.story.state(), "Dead");
+            }
+            Action::DeleteGroup => self.delete_group(),
+            Action::DeleteOffset { partition } => self.delete_offset(partition),
+            Action::RecreateTopic => {
+                let deleted = self.story.host.topics.delete("orders");
+                self.story.host.topics.create("orders", PARTITIONS as usize);
+                self.story
+                    .host
+                    .tell(|coordinator, now_ms, topics| coordinator.topics_deleted(now_ms, topics, &[deleted]));
+                self.committed.clear();
+            }
             Action::FailOver => {
                 self.story.host.fail_over();
                 self.asked.clear();
@@ -210,6 +237,31 @@ impl World {
         }
     }
 
+    fn delete_group(&mut self) {
+        let request = self.story.host.ask(|coordinator, now_ms, topics, caller| {
+            coordinator.delete_group(now_ms, topics, caller, &"group".into())
+        });
+        let Response::DeleteGroup(result) = self.story.host.answer(request) else { panic!("not deleted") };
+        if result.error_code.is_none() {
+            self.committed.clear();
+        }
+    }
+
+    fn delete_offset(&mut self, partition: i32) {
+        let partitions = vec![OffsetDeleteRequestPartition { partition_index: partition }];
+        let topics = vec![OffsetDeleteRequestTopic { name: "orders".into(), partitions }];
+        let request = OffsetDeleteRequest { group_id: "group".into(), topics };
+        let request = self
+            .story
+            .host
+            .ask(|coordinator, now_ms, topics, caller| coordinator.offset_delete(now_ms, topics, caller, request));
+        let Response::OffsetDelete(response) = self.story.host.answer(request) else { panic!("not deleted") };
+        let results = response.topics.iter().flat_map(|topic| &topic.partitions);
+        if response.error_code.is_none() && results.clone().all(|result| result.error_code.is_none()) {
+            self.committed.remove(&partition);
+        }
+    }
+
     /// Clients take notice of what they were told.
     fn hear_answers(&mut self) {
         for (request, response) in std::mem::take(&mut self.story.host.answers) {
@@ -271,9 +323,14 @@ impl World {
         if let Some(group) = group {
             check_who_waits(group);
         }
-        for (partition, offset) in &self.committed {
-            let offsets = &host.coordinator.groups().get("group").expect("it has offsets").offsets;
-            assert_eq!(offsets.get("orders", *partition).map(|committed| committed.offset), Some(*offset));
+        let group = host.coordinator.groups().get("group");
+        if group.is_none() {
+            // A later group of the name counts its generations anew.
+            self.incarnation += 1;
+        }
+        for partition in 0..PARTITIONS {
+            let committed = group.and_then(|group| group.offsets.get("orders", partition));
+            assert_eq!(committed.map(|committed| committed.offset), self.committed.get(&partition).copied());
         }
         if let Some(state) = complete_state(&host.coordinator) {
             self.last_complete = state;

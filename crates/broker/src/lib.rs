@@ -37,4 +37,4 @@ mod turn;
 
 pub use broker::{Broker, BrokerHandle, StartError};
 pub use options::{BrokerOptions, DiskOptions, GroupOptions, ListenerOptions, NetworkLimits, ReplicaOptions};
-pub use tidelog_coordinator::GroupConfig;
+pub use tidelog_coordinator::{GroupConfig, MigrationPolicy};

@@ -428,6 +428,12 @@ pub const BROKER_CONFIGS: &[ConfigDefinition] = &[
         "Assignors of the consumer group protocol.",
     ),
     ConfigDefinition::new(
+        "group.consumer.migration.policy",
+        String,
+        "bidirectional",
+        "Which way groups are converted between the protocols while they have members.",
+    ),
+    ConfigDefinition::new(
         "transaction.state.log.num.partitions",
         Int,
         "50",

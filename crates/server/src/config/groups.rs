@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tidelog_broker::{GroupConfig, GroupOptions};
+use tidelog_broker::{GroupConfig, GroupOptions, MigrationPolicy};
 
 use super::listeners::items;
 use super::reader::{InvalidSetting, Reader};
@@ -62,6 +62,9 @@ fn read_coordinator(reader: &Reader<'_>) -> Result<GroupConfig, InvalidSetting> 
         consumer_assignors: reader
             .parsed("group.consumer.assignors", parse_assignors)?
             .unwrap_or(default.consumer_assignors),
+        consumer_migration_policy: reader
+            .parsed("group.consumer.migration.policy", parse_migration_policy)?
+            .unwrap_or(default.consumer_migration_policy),
         offset_metadata_max_bytes: reader.number(
             "offset.metadata.max.bytes",
             default.offset_metadata_max_bytes as i32,
@@ -84,6 +87,11 @@ fn parse_assignors(value: &str) -> Result<Vec<String>, String> {
     };
     let names: Option<Vec<String>> = items(value).map(short).collect();
     names.filter(|names| !names.is_empty()).ok_or_else(|| format!("a list of {}", ASSIGNORS.join(" and ")))
+}
+
+fn parse_migration_policy(value: &str) -> Result<MigrationPolicy, String> {
+    MigrationPolicy::by_name(value.trim())
+        .ok_or_else(|| "one of disabled, upgrade, downgrade and bidirectional".to_owned())
 }
 
 #[cfg(test)]
@@ -112,11 +120,13 @@ mod tests {
             ("offsets.retention.minutes", "2"),
             ("group.consumer.assignors", "range, org.apache.kafka.coordinator.group.assignor.UniformAssignor"),
             ("group.initial.rebalance.delay.ms", "0"),
+            ("group.consumer.migration.policy", "UPGRADE"),
         ];
         let coordinator = read(&settings).expect("valid").coordinator;
         assert_eq!(coordinator.offsets_retention_ms, 120_000);
         assert_eq!(coordinator.consumer_assignors, ["range", "uniform"]);
         assert_eq!(coordinator.group_initial_rebalance_delay_ms, 0);
+        assert_eq!(coordinator.consumer_migration_policy, MigrationPolicy::Upgrade);
     }
 
     #[test]
@@ -125,6 +135,7 @@ mod tests {
             [("group.min.session.timeout.ms", "10"), ("group.max.session.timeout.ms", "9")],
             [("group.consumer.heartbeat.interval.ms", "10"), ("group.consumer.session.timeout.ms", "10")],
             [("group.consumer.assignors", "sticky"), ("group.max.size", "1")],
+            [("group.consumer.migration.policy", "both"), ("group.max.size", "1")],
         ] {
             assert!(read(&settings).is_err(), "{settings:?}");
         }

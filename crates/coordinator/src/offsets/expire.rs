@@ -14,8 +14,9 @@ use crate::TimerKey;
 use crate::group::{self, Group, Groups, Kind};
 use crate::turn::Turn;
 
-/// Most tombstones of one round; the rest follows at once, but other requests come first.
+/// Most tombstones of one round; the rest follows soon, but others get their turn in between.
 const RECORDS_PER_ROUND_MAX: usize = 5_000;
+const ROUND_PAUSE_MS: i64 = 20;
 
 /// When an offset's retention began.
 #[derive(Clone, Copy)]
@@ -29,7 +30,7 @@ pub(crate) fn expire(groups: &mut Groups, turn: &mut Turn) {
     let group_ids: Vec<Str> = groups.by_id.keys().cloned().collect();
     for group_id in &group_ids {
         if turn.outcome.records.len() >= RECORDS_PER_ROUND_MAX {
-            next_ms = turn.now_ms;
+            next_ms = turn.now_ms + ROUND_PAUSE_MS;
             break;
         }
         if let Some(group) = groups.get_mut(group_id) {

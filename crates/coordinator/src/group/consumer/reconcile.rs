@@ -61,6 +61,7 @@ fn still_owns(owned: Option<&Partitions>, revoking: &Partitions) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use MemberState::{Stable, UnreleasedPartitions as Unreleased, UnrevokedPartitions as Unrevoked};
 
     const TOPIC: Uuid = Uuid::from_u128(101);
 
@@ -84,111 +85,105 @@ mod tests {
     }
 
     /// The target's epoch is 7.
+    const STEPS: &[Case] = &[
+        // Nothing to do.
+        Case { is: (Stable, 7, &[1], &[]), target: &[1], owned: None, others: &[], becomes: (Stable, 7, &[1], &[]) },
+        // Joins an empty group.
+        Case {
+            is: (Stable, 0, &[], &[]),
+            target: &[1, 2],
+            owned: None,
+            others: &[],
+            becomes: (Stable, 7, &[1, 2], &[]),
+        },
+        // One of the two is still somebody's.
+        Case {
+            is: (Stable, 0, &[], &[]),
+            target: &[1, 2],
+            owned: None,
+            others: &[2],
+            becomes: (Unreleased, 7, &[1], &[]),
+        },
+        // Still, and at last.
+        Case {
+            is: (Unreleased, 7, &[1], &[]),
+            target: &[1, 2],
+            owned: None,
+            others: &[2],
+            becomes: (Unreleased, 7, &[1], &[]),
+        },
+        Case {
+            is: (Unreleased, 7, &[1], &[]),
+            target: &[1, 2],
+            owned: None,
+            others: &[],
+            becomes: (Stable, 7, &[1, 2], &[]),
+        },
+        // Has to give up one: stays in its epoch, whatever else is free.
+        Case {
+            is: (Stable, 6, &[1, 2], &[]),
+            target: &[1, 3],
+            owned: None,
+            others: &[],
+            becomes: (Unrevoked, 6, &[1], &[2]),
+        },
+        Case {
+            is: (Stable, 6, &[1, 2], &[]),
+            target: &[1, 3],
+            owned: Some(&[1, 2]),
+            others: &[],
+            becomes: (Unrevoked, 6, &[1], &[2]),
+        },
+        // Silence gives up nothing, nor does naming it among others.
+        Case {
+            is: (Unrevoked, 6, &[1], &[2]),
+            target: &[1, 3],
+            owned: None,
+            others: &[],
+            becomes: (Unrevoked, 6, &[1], &[2]),
+        },
+        Case {
+            is: (Unrevoked, 6, &[1], &[2]),
+            target: &[1, 3],
+            owned: Some(&[1, 2]),
+            others: &[],
+            becomes: (Unrevoked, 6, &[1], &[2]),
+        },
+        Case {
+            is: (Unrevoked, 6, &[1], &[2]),
+            target: &[1, 3],
+            owned: Some(&[1]),
+            others: &[],
+            becomes: (Stable, 7, &[1, 3], &[]),
+        },
+        // A newer target gives back what was revoked meanwhile, or takes more.
+        Case {
+            is: (Unrevoked, 6, &[1], &[2]),
+            target: &[1, 2],
+            owned: Some(&[1]),
+            others: &[],
+            becomes: (Stable, 7, &[1, 2], &[]),
+        },
+        Case {
+            is: (Unrevoked, 6, &[1], &[2]),
+            target: &[3],
+            owned: Some(&[1]),
+            others: &[],
+            becomes: (Unrevoked, 6, &[], &[1]),
+        },
+        // A fresh start has nothing left to give up.
+        Case {
+            is: (Stable, 6, &[1, 2], &[]),
+            target: &[3],
+            owned: Some(&[]),
+            others: &[],
+            becomes: (Stable, 7, &[3], &[]),
+        },
+    ];
+
     #[test]
     fn steps() {
-        use MemberState::{Stable, UnreleasedPartitions as Unreleased, UnrevokedPartitions as Unrevoked};
-        let table = [
-            // Nothing to do.
-            Case {
-                is: (Stable, 7, &[1], &[]),
-                target: &[1],
-                owned: None,
-                others: &[],
-                becomes: (Stable, 7, &[1], &[]),
-            },
-            // Joins an empty group.
-            Case {
-                is: (Stable, 0, &[], &[]),
-                target: &[1, 2],
-                owned: None,
-                others: &[],
-                becomes: (Stable, 7, &[1, 2], &[]),
-            },
-            // One of the two is still somebody's.
-            Case {
-                is: (Stable, 0, &[], &[]),
-                target: &[1, 2],
-                owned: None,
-                others: &[2],
-                becomes: (Unreleased, 7, &[1], &[]),
-            },
-            // Still, and at last.
-            Case {
-                is: (Unreleased, 7, &[1], &[]),
-                target: &[1, 2],
-                owned: None,
-                others: &[2],
-                becomes: (Unreleased, 7, &[1], &[]),
-            },
-            Case {
-                is: (Unreleased, 7, &[1], &[]),
-                target: &[1, 2],
-                owned: None,
-                others: &[],
-                becomes: (Stable, 7, &[1, 2], &[]),
-            },
-            // Has to give up one: stays in its epoch, whatever else is free.
-            Case {
-                is: (Stable, 6, &[1, 2], &[]),
-                target: &[1, 3],
-                owned: None,
-                others: &[],
-                becomes: (Unrevoked, 6, &[1], &[2]),
-            },
-            Case {
-                is: (Stable, 6, &[1, 2], &[]),
-                target: &[1, 3],
-                owned: Some(&[1, 2]),
-                others: &[],
-                becomes: (Unrevoked, 6, &[1], &[2]),
-            },
-            // Silence gives up nothing, nor does naming it among others.
-            Case {
-                is: (Unrevoked, 6, &[1], &[2]),
-                target: &[1, 3],
-                owned: None,
-                others: &[],
-                becomes: (Unrevoked, 6, &[1], &[2]),
-            },
-            Case {
-                is: (Unrevoked, 6, &[1], &[2]),
-                target: &[1, 3],
-                owned: Some(&[1, 2]),
-                others: &[],
-                becomes: (Unrevoked, 6, &[1], &[2]),
-            },
-            Case {
-                is: (Unrevoked, 6, &[1], &[2]),
-                target: &[1, 3],
-                owned: Some(&[1]),
-                others: &[],
-                becomes: (Stable, 7, &[1, 3], &[]),
-            },
-            // A newer target gives back what was revoked meanwhile, or takes more.
-            Case {
-                is: (Unrevoked, 6, &[1], &[2]),
-                target: &[1, 2],
-                owned: Some(&[1]),
-                others: &[],
-                becomes: (Stable, 7, &[1, 2], &[]),
-            },
-            Case {
-                is: (Unrevoked, 6, &[1], &[2]),
-                target: &[3],
-                owned: Some(&[1]),
-                others: &[],
-                becomes: (Unrevoked, 6, &[], &[1]),
-            },
-            // A fresh start has nothing left to give up.
-            Case {
-                is: (Stable, 6, &[1, 2], &[]),
-                target: &[3],
-                owned: Some(&[]),
-                others: &[],
-                becomes: (Stable, 7, &[3], &[]),
-            },
-        ];
-        for (row, case) in table.iter().enumerate() {
+        for (row, case) in STEPS.iter().enumerate() {
             let (state, epoch, assigned, revoking) = case.is;
             let owned = case.owned.map(set);
             let around = Surroundings {

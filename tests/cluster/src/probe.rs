@@ -102,6 +102,11 @@ impl<'a> Fields<'a> {
 /// One frame there, one frame back. The answer comes without length and correlation id.
 pub fn exchange(stream: &mut TcpStream, frame: &[u8]) -> Result<Vec<u8>> {
     stream.write_all(frame)?;
+    answer(stream)
+}
+
+/// The next answer, without length and correlation id.
+pub fn answer(stream: &mut TcpStream) -> Result<Vec<u8>> {
     let mut length = [0; 4];
     stream.read_exact(&mut length)?;
     let length = i32::from_be_bytes(length);

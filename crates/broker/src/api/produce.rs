@@ -2,6 +2,8 @@
 //!
 //! v3 is the first with batches of format 2; v9 flexible, v10 CurrentLeader and NodeEndpoints (KIP-951), v13 topic ids.
 //! Records are handed on as slices of the request; acks=all waits at the partition until the high watermark has passed.
+//! A topic that another broker has told the client of and this one has not heard of yet is waited for: there are clients
+//! that never send again what was refused.
 //! Transactional producers are refused: transactions are not served yet.
 
 use std::cell::{Cell, RefCell};
@@ -10,7 +12,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tidelog_metadata::is_internal_topic;
+use tidelog_metadata::{Image, is_internal_topic};
 use tidelog_replication::Acks;
 use tidelog_wire::messages::produce_request::TopicProduceData;
 use tidelog_wire::messages::produce_response::{
@@ -19,21 +21,42 @@ use tidelog_wire::messages::produce_response::{
 use tidelog_wire::messages::{ProduceRequest, ProduceResponse};
 use tidelog_wire::types::PartitionIndex;
 use tidelog_wire::{ErrorCode, Uuid};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::Context;
 use crate::cluster_view::LeaderHint;
 use crate::dispatch::{Call, Reply};
+use crate::net::HeldRequests;
 use crate::partition::{AppendOutcome, PartitionHandle, PendingProduce, ProduceReply, Refusal, ReplyTo};
 use crate::shard::Shard;
 use crate::timers::{Expires, TimerKey};
 
 pub(crate) const VERSIONS: RangeInclusive<i16> = 3..=13;
 
+/// How long this broker's image may lag behind that of the one which told the client of a topic.
+const IMAGE_LAG_MAX: Duration = Duration::from_millis(500);
+
 pub(crate) fn handle(call: Call) {
     let Some((context, request, reply)) = call.decode::<ProduceRequest>() else {
         return;
     };
+    let connection = Rc::clone(&context.connection);
+    if connection.held.is_empty() && has_topics(&context.shard.image(), &request, context.version) {
+        return produce(&context, request, reply);
+    }
+    let mut images = context.shard.image_changes();
+    HeldRequests::hold(&connection, async move {
+        let known = images.wait_for(|image| has_topics(image, &request, context.version));
+        let _ = timeout(IMAGE_LAG_MAX, known).await;
+        produce(&context, request, reply);
+    });
+}
+
+fn has_topics(image: &Image, request: &ProduceRequest, version: i16) -> bool {
+    request.topic_data.iter().all(|topic| topic_id_of(image, topic, version).is_some())
+}
+
+fn produce(context: &Context, request: ProduceRequest, reply: Reply) {
     let acks = match request.acks {
         0 | 1 => Acks::Leader,
         -1 => Acks::All,
@@ -43,17 +66,18 @@ pub(crate) fn handle(call: Call) {
         return refuse_all(&request, reply, ErrorCode::UNSUPPORTED_VERSION);
     }
     let is_answered = request.acks != 0;
-    let produce = ProduceCall::new(&context, &request, reply, is_answered);
+    let produce = ProduceCall::new(context, &request, reply, is_answered);
     if acks == Acks::All {
         produce.start_timer(&context.shard, Duration::from_millis(request.timeout_ms.max(0) as u64));
     }
+    let image = context.shard.image();
     let topics = request.topic_data.into_iter();
     let mut index = 0;
-    for (topic_id, data) in topics.map(|topic| (topic_id_of(&context, &topic), topic.partition_data)) {
+    for (topic_id, data) in topics.map(|topic| (topic_id_of(&image, &topic, context.version), topic.partition_data)) {
         for partition in data {
             let place = index;
             index += 1;
-            let target = find(&context, topic_id, PartitionIndex(partition.index));
+            let target = find(context, topic_id, PartitionIndex(partition.index));
             match (target, partition.records) {
                 (Ok(target), _) if is_closed(&context, &target) => {
                     produce.refuse(place, ErrorCode::INVALID_TOPIC_EXCEPTION);
@@ -69,9 +93,8 @@ pub(crate) fn handle(call: Call) {
     produce.close_if_complete();
 }
 
-fn topic_id_of(context: &Context, topic: &TopicProduceData) -> Option<Uuid> {
-    let image = context.shard.image();
-    match context.version {
+fn topic_id_of(image: &Image, topic: &TopicProduceData, version: i16) -> Option<Uuid> {
+    match version {
         ..13 => image.topic_id(&topic.name),
         _ => image.topic_by_id(topic.topic_id).map(|topic| topic.id),
     }

@@ -18,6 +18,7 @@ use tokio::time::Instant;
 use tracing::{debug, warn};
 
 use super::frames::{BadFrameLength, FrameBuffer};
+use super::held::HeldRequests;
 use super::limits::Permit;
 use super::listener::ListenerInfo;
 use super::outbox::Outbox;
@@ -43,6 +44,7 @@ pub(crate) struct ConnectionInfo {
     pub listener: Rc<ListenerInfo>,
     pub address: SocketAddr,
     pub peer: Peer,
+    pub held: HeldRequests,
 }
 
 /// One open connection, shared by its task and the sweeper.
@@ -83,7 +85,12 @@ impl Connection {
         permit: Permit,
     ) -> Rc<Self> {
         Rc::new(Self {
-            info: Rc::new(ConnectionInfo { listener: Rc::clone(listener), address, peer: Peer::default() }),
+            info: Rc::new(ConnectionInfo {
+                listener: Rc::clone(listener),
+                address,
+                peer: Peer::default(),
+                held: HeldRequests::default(),
+            }),
             outbox: Rc::default(),
             limits: Deadlines { idle_max: limits.connection_idle_max, partial_frame_max: limits.partial_frame_max },
             last_byte: Cell::new(Instant::now()),

@@ -5,6 +5,7 @@
 
 mod connection;
 mod frames;
+mod held;
 mod limits;
 mod listener;
 mod log_limit;
@@ -13,6 +14,7 @@ mod outbox;
 
 pub(crate) use connection::ConnectionInfo;
 pub(crate) use frames::{BadFrameLength, FrameBuffer};
+pub(crate) use held::HeldRequests;
 pub(crate) use limits::ConnectionLimits;
 pub(crate) use listener::{BoundListener, ListenerInfo, OpenConnections, sweep_connections};
 pub(crate) use log_limit::LogLimit;

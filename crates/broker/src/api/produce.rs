@@ -79,7 +79,7 @@ fn produce(context: &Context, request: ProduceRequest, reply: Reply) {
             index += 1;
             let target = find(context, topic_id, PartitionIndex(partition.index));
             match (target, partition.records) {
-                (Ok(target), _) if is_closed(&context, &target) => {
+                (Ok(target), _) if is_closed(context, &target) => {
                     produce.refuse(place, ErrorCode::INVALID_TOPIC_EXCEPTION);
                 }
                 (Ok(target), Some(records)) if !records.is_empty() => {

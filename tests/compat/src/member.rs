@@ -131,9 +131,10 @@ impl Member {
             .map(|event| format!("{event:?}"))
             .collect();
         format!(
-            "--- {}: {} events, the last notable ones\n{}\n--- its log\n{}",
+            "--- {}: {} events, the last of all {:?}, the last notable ones\n{}\n--- its log\n{}",
             self.name,
             events.len(),
+            events.last(),
             notable[notable.len().saturating_sub(12)..].join("\n"),
             lines[lines.len().saturating_sub(15)..].join("\n"),
         )

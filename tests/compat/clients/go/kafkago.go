@@ -75,6 +75,10 @@ func readPartition(ctx context.Context, generation *kafka.Generation, settings S
 		tellError(err)
 		return
 	}
+	interval := commitInterval
+	if settings.byHand() {
+		interval = byHandInterval
+	}
 	next, committed, committedAt := int64(-1), int64(-1), time.Now()
 	commit := func() {
 		committedAt = time.Now()
@@ -95,7 +99,7 @@ func readPartition(ctx context.Context, generation *kafka.Generation, settings S
 		} else if ctx.Err() == nil && !errors.Is(err, context.DeadlineExceeded) {
 			tellError(err)
 		}
-		if next > committed && (settings.byHand() || time.Since(committedAt) > commitInterval) {
+		if next > committed && time.Since(committedAt) > interval {
 			commit()
 		}
 	}

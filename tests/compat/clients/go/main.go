@@ -24,6 +24,8 @@ const (
 	commitInterval    = 500 * time.Millisecond
 	metadataMaxAge    = time.Second
 	pollTimeout       = 200 * time.Millisecond
+	// Clients that are given one record at a time do not commit each: every commit is on three disks first.
+	byHandInterval = 50 * time.Millisecond
 )
 
 var output sync.Mutex

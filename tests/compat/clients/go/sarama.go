@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/IBM/sarama"
 )
@@ -50,6 +51,7 @@ func (saramaHandler) Cleanup(session sarama.ConsumerGroupSession) error {
 }
 
 func (h saramaHandler) ConsumeClaim(session sarama.ConsumerGroupSession, claim sarama.ConsumerGroupClaim) error {
+	committedAt := time.Now()
 	for {
 		select {
 		case <-session.Context().Done():
@@ -60,8 +62,9 @@ func (h saramaHandler) ConsumeClaim(session sarama.ConsumerGroupSession, claim s
 			}
 			tellRecord(message.Topic, message.Partition, message.Offset, message.Value)
 			session.MarkMessage(message, "")
-			if h.byHand {
+			if h.byHand && (len(claim.Messages()) == 0 || time.Since(committedAt) > byHandInterval) {
 				session.Commit()
+				committedAt = time.Now()
 			}
 		}
 	}

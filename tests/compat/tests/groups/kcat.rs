@@ -89,9 +89,12 @@ fn balanced_consumers_share_and_resume() {
 
         second.process.kill()?;
         wait_shared(&[&first])?;
+        // What the killed one had not committed is read again first.
+        wait::for_condition("everything is committed", LIMIT, || {
+            let committed = cluster.committed_offsets("cats", TOPIC, PARTITIONS)?;
+            Ok(committed.iter().sum::<i64>() == RECORDS as i64)
+        })?;
         first.process.terminate(LIMIT)?;
-        let committed = cluster.committed_offsets("cats", TOPIC, PARTITIONS)?;
-        ensure!(committed.iter().sum::<i64>() == RECORDS as i64, "{committed:?} were committed");
 
         write(cluster)?;
         let third = Cat::start(cluster, "third")?;

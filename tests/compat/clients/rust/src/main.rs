@@ -94,7 +94,8 @@ fn run(settings: &Settings) -> Result<()> {
             Some(Ok(message)) => take(&consumer, &message, by_hand)?,
         }
     }
-    // This closes it.
+    // The drop closes it and polls meanwhile, which would commit what nobody sees.
+    consumer.pause(&consumer.assignment()?)?;
     drop(consumer);
     Ok(())
 }

@@ -30,6 +30,26 @@ impl FakeTopics {
         id
     }
 
+    /// Creates the topic, or gives it this many partitions.
+    pub fn resize(&mut self, name: &'static str, partitions: usize) -> Uuid {
+        match self.by_name.get_mut(name) {
+            Some((id, racks)) => {
+                racks.resize(partitions, Vec::new());
+                *id
+            }
+            None => self.create(name, partitions),
+        }
+    }
+
+    pub fn names(&self) -> Vec<Str> {
+        self.by_name.keys().cloned().collect()
+    }
+
+    /// 0 if there is no such topic.
+    pub fn partitions_of(&self, name: &str) -> usize {
+        self.by_name.get(name).map_or(0, |(_, racks)| racks.len())
+    }
+
     pub fn delete(&mut self, name: &str) -> (Str, Uuid) {
         let (name, (id, _)) = self.by_name.remove_entry(name).expect("the topic exists");
         (name, id)

@@ -50,6 +50,9 @@ impl Decision<'_, '_> {
     pub fn reconcile(&mut self, member_id: &Str, owned: Option<&Partitions>) -> Result<bool, Refusal> {
         let group = &*self.group;
         let Some(member) = group.members.get(member_id) else { return Ok(false) };
+        if member.is_reconciled_to(group.target_epoch.epoch) {
+            return Ok(false);
+        }
         let around = Surroundings {
             target_epoch: group.target_epoch.epoch,
             target: group.target_of(member_id),

@@ -213,15 +213,15 @@ fn lead(members: &[JoinGroupResponseMember], host: &Host) -> Vec<SyncGroupReques
         }
     }
     let mut assigned: Vec<Vec<consumer_protocol_assignment::TopicPartition>> = vec![Vec::new(); members.len()];
-    for (name, (_, partitions)) in &host.topics.topics {
-        let takers = said.iter().enumerate().filter(|(_, said)| said.topics.iter().any(|topic| topic == name.as_str()));
+    for topic in host.topics.names() {
+        let takers = said.iter().enumerate().filter(|(_, said)| said.topics.contains(&topic));
         let takers: Vec<usize> = takers.map(|(member, _)| member).collect();
-        for partition in (0..partitions.len()).filter(|_| !takers.is_empty()) {
+        let partition_count = if takers.is_empty() { 0 } else { host.topics.partitions_of(&topic) };
+        for partition in 0..partition_count {
             let taker = takers[partition % takers.len()];
-            let topic = Str::from(name.clone());
             let is_free = owners.get(&(topic.clone(), partition as i32)).is_none_or(|owner| *owner == taker);
             if is_free {
-                let partitions = vec![partition as i32];
+                let (topic, partitions) = (topic.clone(), vec![partition as i32]);
                 assigned[taker].push(consumer_protocol_assignment::TopicPartition { topic, partitions });
             }
         }

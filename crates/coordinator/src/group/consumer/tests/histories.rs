@@ -75,14 +75,14 @@ impl World {
             Event::Subscribe(client, mask) => self.subscribe(client, mask),
             Event::Pass(ms) => self.pass(ms),
             Event::Topic(topic, count) => {
-                let before = self.host.topics.topics.get(TOPICS[topic]).map_or(0, |topic| topic.1.len());
+                let before = self.host.topics.partitions_of(TOPICS[topic]);
                 self.host.put_topic(TOPICS[topic], count.max(before));
             }
             Event::DeleteTopic(topic) => self.host.delete_topic(TOPICS[topic]),
             Event::FailOver => self.host.fail_over(),
             Event::FailOverMeanwhile(client) => {
                 let request = self.clients[client].request();
-                let _ = self.host.decide(1, request);
+                let _ = self.host.decide(request);
                 self.clients[client].is_full_due = true;
                 self.host.fail_over();
             }
@@ -184,13 +184,16 @@ impl World {
         self.pass(SESSION_TIMEOUT_MS / 2);
         settle(&mut self.host, &mut self.clients);
         self.check();
-        for (name, (id, partitions)) in &self.host.topics.topics {
+        for name in self.host.topics.names() {
+            let id = self.host.topic_id(&name);
             let is_wanted = |client: &Client| {
-                client.topics.contains(name) || (client.regex.as_deref() == Some("log-.*") && name.starts_with("log-"))
+                client.topics.iter().any(|topic| name == topic.as_str())
+                    || (client.regex.as_deref() == Some("log-.*") && name.starts_with("log-"))
             };
-            let is_read = |partition| self.clients.iter().any(|client| client.owned.contains(&(*id, partition)));
+            let is_read = |partition| self.clients.iter().any(|client| client.owned.contains(&(id, partition)));
             if self.clients.iter().any(is_wanted) {
-                assert!((0..partitions.len() as i32).all(is_read), "somebody reads all of {name}");
+                let partition_count = self.host.topics.partitions_of(&name) as i32;
+                assert!((0..partition_count).all(is_read), "somebody reads all of {name}");
             }
         }
     }

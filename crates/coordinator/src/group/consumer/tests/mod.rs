@@ -11,98 +11,44 @@ mod static_members;
 mod topics;
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::ops::{Deref, DerefMut};
 
 use tidelog_wire::messages::consumer_group_describe_response::DescribedGroup;
 use tidelog_wire::messages::{ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse};
 use tidelog_wire::{ErrorCode, Str, Uuid};
 
 use super::ConsumerGroup;
-use crate::{Caller, Coordinator, GroupConfig, Outcome, Record, RequestId, Response, TimerKey, Topics};
+use crate::{Caller, Coordinator, GroupConfig, Outcome, Record, RequestId, Response, Topics, testing};
 
 pub const GROUP: &str = "g";
 pub const SESSION_TIMEOUT_MS: i64 = 45_000;
 pub const REBALANCE_TIMEOUT_MS: i32 = 20_000;
 
-/// Topics by name: id, and the racks of each partition's replicas.
-#[derive(Clone, Debug, Default)]
-pub struct FakeTopics {
-    topics: BTreeMap<String, (Uuid, Vec<Vec<&'static str>>)>,
-    next_id: u128,
-}
+/// A host that knows the verbs of this protocol.
+pub(crate) struct Host(testing::Host);
 
-impl FakeTopics {
-    fn put(&mut self, name: &str, partition_count: usize) -> Uuid {
-        self.next_id += 1;
-        let next_id = Uuid::from_u128(1_000 + self.next_id);
-        let topic = self.topics.entry(name.to_owned()).or_insert((next_id, Vec::new()));
-        topic.1.resize(partition_count, Vec::new());
-        topic.0
-    }
-
-    fn by_id(&self, id: Uuid) -> Option<(&String, &Vec<Vec<&'static str>>)> {
-        self.topics.iter().find(|(_, topic)| topic.0 == id).map(|(name, topic)| (name, &topic.1))
+impl Deref for Host {
+    type Target = testing::Host;
+    fn deref(&self) -> &testing::Host {
+        &self.0
     }
 }
 
-impl Topics for FakeTopics {
-    fn id(&self, name: &str) -> Option<Uuid> {
-        self.topics.get(name).map(|topic| topic.0)
+impl DerefMut for Host {
+    fn deref_mut(&mut self) -> &mut testing::Host {
+        &mut self.0
     }
-
-    fn name(&self, id: Uuid) -> Option<Str> {
-        self.by_id(id).map(|(name, _)| name.clone().into())
-    }
-
-    fn partition_count(&self, id: Uuid) -> Option<i32> {
-        self.by_id(id).map(|(_, partitions)| partitions.len() as i32)
-    }
-
-    fn racks(&self, id: Uuid, partition: i32) -> Vec<Str> {
-        let racks = self.by_id(id).map(|(_, partitions)| partitions[partition as usize].clone());
-        racks.unwrap_or_default().into_iter().map(Str::from).collect()
-    }
-
-    fn for_each(&self, visit: &mut dyn FnMut(&Str, Uuid)) {
-        for (name, topic) in &self.topics {
-            visit(&name.clone().into(), topic.0);
-        }
-    }
-}
-
-/// A coordinator with its log and its timers, as a host would keep them.
-pub struct Host {
-    pub coordinator: Coordinator,
-    pub config: GroupConfig,
-    pub topics: FakeTopics,
-    pub now_ms: i64,
-    pub log: Vec<Record>,
-    timers: HashMap<TimerKey, i64>,
-    /// Answers that nobody has looked at.
-    answers: HashMap<RequestId, Response>,
-    next_request: u64,
 }
 
 impl Host {
-    pub fn new(topics: &[(&str, usize)]) -> Self {
+    pub fn new(topics: &[(&'static str, usize)]) -> Self {
         Self::with_config(topics, GroupConfig::default())
     }
 
-    pub fn with_config(topics: &[(&str, usize)], config: GroupConfig) -> Self {
-        let mut fake = FakeTopics::default();
-        for (name, partition_count) in topics {
-            fake.put(name, *partition_count);
-        }
-        Self {
-            coordinator: Coordinator::new(Arc::new(config.clone())),
-            config,
-            topics: fake,
-            now_ms: 1_000_000,
-            log: Vec::new(),
-            timers: HashMap::new(),
-            answers: HashMap::new(),
-            next_request: 0,
-        }
+    pub fn with_config(topics: &[(&'static str, usize)], config: GroupConfig) -> Self {
+        let mut host = testing::Host::with(config);
+        host.topics = testing::FakeTopics::of(topics);
+        Self(host)
     }
 
     pub fn heartbeat(&mut self, request: ConsumerGroupHeartbeatRequest) -> ConsumerGroupHeartbeatResponse {
@@ -114,113 +60,68 @@ impl Host {
         version: i16,
         request: ConsumerGroupHeartbeatRequest,
     ) -> ConsumerGroupHeartbeatResponse {
-        let outcome = self.decide(version, request);
-        self.keep(outcome)
-    }
-
-    /// What the coordinator would do; nothing of it is in the log.
-    pub fn decide(&mut self, version: i16, request: ConsumerGroupHeartbeatRequest) -> Outcome {
-        self.next_request += 1;
-        let caller = self.caller(version);
-        self.coordinator.consumer_group_heartbeat(self.now_ms, &self.topics, &caller, request)
-    }
-
-    pub fn keep(&mut self, outcome: Outcome) -> ConsumerGroupHeartbeatResponse {
-        self.take(outcome);
-        match self.answers.remove(&RequestId(self.next_request)) {
-            Some(Response::ConsumerGroupHeartbeat(response)) => response,
+        let request = self.call(version, |coordinator, now_ms, topics, caller| {
+            coordinator.consumer_group_heartbeat(now_ms, topics, caller, request)
+        });
+        match self.0.answer(request) {
+            Response::ConsumerGroupHeartbeat(response) => response,
             other => panic!("{other:?}"),
         }
     }
 
-    fn caller(&self, version: i16) -> Caller<'static> {
-        Caller {
-            request: RequestId(self.next_request),
+    /// What the coordinator would do; nothing of it is in the log.
+    pub fn decide(&mut self, request: ConsumerGroupHeartbeatRequest) -> Outcome {
+        let caller = Caller {
+            request: RequestId(u64::MAX),
             client_id: "client",
             client_host: "/127.0.0.1",
-            version,
-            fresh_member_id: Uuid::from_u128(9_000 + u128::from(self.next_request)),
-        }
+            version: 1,
+            fresh_member_id: Uuid::ONE,
+        };
+        let testing::Host { coordinator, now_ms, topics, .. } = &mut self.0;
+        coordinator.consumer_group_heartbeat(*now_ms, topics, &caller, request)
     }
 
-    /// Any operation; its answer is found under the id.
+    /// Any request; its answer is found under the id.
     pub fn call(
         &mut self,
         version: i16,
-        operation: impl FnOnce(&mut Coordinator, i64, &FakeTopics, &Caller) -> Outcome,
+        operation: impl FnOnce(&mut Coordinator, i64, &dyn Topics, &Caller) -> Outcome,
     ) -> RequestId {
-        self.next_request += 1;
-        let caller = self.caller(version);
-        let outcome = operation(&mut self.coordinator, self.now_ms, &self.topics, &caller);
-        self.take(outcome);
-        caller.request
+        self.0.version = version;
+        self.0.ask(operation)
     }
 
+    /// The answer, if it has come.
     pub fn answer(&mut self, request: RequestId) -> Option<Response> {
-        self.answers.remove(&request)
-    }
-
-    fn take(&mut self, outcome: Outcome) {
-        self.log.extend(outcome.records);
-        for change in outcome.timers {
-            match change.due_ms {
-                Some(due_ms) => self.timers.insert(change.key, due_ms),
-                None => self.timers.remove(&change.key),
-            };
-        }
-        for reply in outcome.replies {
-            assert_eq!(self.answers.insert(reply.to, reply.response), None, "answered once");
-        }
+        self.0.answers.remove(&request)
     }
 
     pub fn describe(&mut self) -> DescribedGroup {
         let request = self.call(1, |coordinator, now_ms, topics, caller| {
             coordinator.consumer_group_describe(now_ms, topics, caller, &GROUP.into())
         });
-        match self.answer(request) {
-            Some(Response::ConsumerGroupDescribe(described)) => described,
+        match self.0.answer(request) {
+            Response::ConsumerGroupDescribe(described) => described,
             other => panic!("{other:?}"),
         }
     }
 
-    /// Lets time pass; timers fire when they are due, in order.
     pub fn pass(&mut self, ms: i64) {
-        let end_ms = self.now_ms + ms;
-        while let Some((key, due_ms)) = self.next_timer().filter(|(_, due_ms)| *due_ms <= end_ms) {
-            self.timers.remove(&key);
-            self.now_ms = due_ms;
-            let outcome = self.coordinator.timer_due(due_ms, &self.topics, key);
-            self.take(outcome);
-        }
-        self.now_ms = end_ms;
+        self.0.pass_ms(ms);
     }
 
-    fn next_timer(&self) -> Option<(TimerKey, i64)> {
-        let groups = self.timers.iter().filter(|(key, _)| **key != TimerKey::OffsetExpiry);
-        groups.map(|(key, due_ms)| (key.clone(), *due_ms)).min_by_key(|(key, due_ms)| (*due_ms, key.clone()))
-    }
-
-    pub fn put_topic(&mut self, name: &str, partition_count: usize) -> Uuid {
-        let id = self.topics.put(name, partition_count);
-        let outcome = self.coordinator.topics_changed(self.now_ms, &self.topics, &[name.to_owned().into()]);
-        self.take(outcome);
+    pub fn put_topic(&mut self, name: &'static str, partition_count: usize) -> Uuid {
+        let id = self.0.topics.resize(name, partition_count);
+        self.0.tell(|coordinator, now_ms, topics| coordinator.topics_changed(now_ms, topics, &[name.into()]));
         id
     }
 
     pub fn delete_topic(&mut self, name: &str) {
-        let Some((id, _)) = self.topics.topics.remove(name) else { return };
-        let deleted = [(Str::from(name.to_owned()), id)];
-        let outcome = self.coordinator.topics_deleted(self.now_ms, &self.topics, &deleted);
-        self.take(outcome);
-    }
-
-    /// The coordinator dies, and another one takes over the log.
-    pub fn fail_over(&mut self) {
-        self.coordinator = replayed(&self.config, &self.log);
-        self.timers.clear();
-        self.answers.clear();
-        let outcome = self.coordinator.loaded(self.now_ms, &self.topics);
-        self.take(outcome);
+        if self.0.topics.id(name).is_some() {
+            let deleted = [self.0.topics.delete(name)];
+            self.0.tell(|coordinator, now_ms, topics| coordinator.topics_deleted(now_ms, topics, &deleted));
+        }
     }
 
     pub fn group(&self) -> Option<&ConsumerGroup> {
@@ -229,23 +130,17 @@ impl Host {
 
     pub fn assert_log_holds_the_state(&self) {
         for log in [self.log.clone(), compacted(&self.log)] {
-            let replayed = replayed(&self.config, &log);
-            let replayed = replayed.groups.consumer(GROUP).map(persisted);
-            assert_eq!(replayed, self.group().map(persisted));
+            let mut replayed = Coordinator::new(self.config.clone());
+            for record in log {
+                replayed.replay(Some(record.key), record.value).expect("our own record");
+            }
+            assert_eq!(replayed.groups.consumer(GROUP).map(persisted), self.group().map(persisted));
         }
     }
 
     pub fn topic_id(&self, name: &str) -> Uuid {
         self.topics.id(name).expect("a topic of the test")
     }
-}
-
-fn replayed(config: &GroupConfig, log: &[Record]) -> Coordinator {
-    let mut coordinator = Coordinator::new(Arc::new(config.clone()));
-    for record in log {
-        coordinator.replay(Some(record.key.clone()), record.value.clone()).expect("our own record");
-    }
-    coordinator
 }
 
 /// Only the last record of each key, and no tombstones.

@@ -67,7 +67,7 @@ fn topics_that_changed_while_nobody_coordinated_are_noticed() {
     let mut host = Host::new(&[("t", 1)]);
     let mut client = Client::new("m1", &["t"]);
     client.beat(&mut host);
-    host.topics.put("t", 3);
+    host.topics.resize("t", 3);
     client.beat(&mut host);
     assert_eq!(client.owned.len(), 1, "nobody said so");
     host.fail_over();

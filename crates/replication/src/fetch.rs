@@ -60,6 +60,8 @@ pub struct ConsumerView {
     pub log_start: Offset,
     /// Consumers read records below it.
     pub high_watermark: Offset,
+    /// Whether it may be told: a new leader's may still be below what earlier leaders have told (KIP-207).
+    pub is_settled: bool,
     pub leader_epoch: LeaderEpoch,
 }
 

@@ -189,10 +189,12 @@ impl Leader {
 
     pub fn consumer_view(&self, current: Option<LeaderEpoch>, local: &Local) -> Result<ConsumerView, FetchError> {
         let leader_epoch = self.check_epoch(current)?;
-        if !self.exposes(local) {
-            return Err(FetchError::OffsetNotAvailable);
-        }
-        Ok(ConsumerView { log_start: local.log.start, high_watermark: local.high_watermark(), leader_epoch })
+        Ok(ConsumerView {
+            log_start: local.log.start,
+            high_watermark: local.high_watermark(),
+            is_settled: self.exposes(local),
+            leader_epoch,
+        })
     }
 
     pub fn followers_at(&self, offset: Offset) -> impl Iterator<Item = (BrokerId, Offset)> {

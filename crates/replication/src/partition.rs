@@ -292,7 +292,11 @@ impl Partition {
         current_leader_epoch: Option<LeaderEpoch>,
         offset: Offset,
     ) -> Result<ConsumerView, FetchError> {
-        let view = self.consumer_view(current_leader_epoch)?;
+        let view = self.view(current_leader_epoch)?;
+        let is_committed = view.log_start <= offset && offset < view.high_watermark;
+        if !view.is_settled && !is_committed {
+            return Err(FetchError::OffsetNotAvailable);
+        }
         if offset < view.log_start || offset > self.local.log.end {
             return Err(FetchError::OffsetOutOfRange { log_start: view.log_start });
         }
@@ -319,7 +323,7 @@ impl Partition {
         if offset < log.start || offset > log.end {
             return Err(FetchError::OffsetOutOfRange { log_start: log.start });
         }
-        Ok(ConsumerView { log_start: log.start, high_watermark, leader_epoch: self.leader_epoch })
+        Ok(ConsumerView { log_start: log.start, high_watermark, is_settled: true, leader_epoch: self.leader_epoch })
     }
 
     /// In-sync followers that a consumer can go on with at `offset`, each with the end of what it has. None on a follower.
@@ -333,6 +337,11 @@ impl Partition {
 
     /// For ListOffsets: what a consumer may see, with the same refusals. `None`: the request did not say an epoch.
     pub fn consumer_view(&self, current_leader_epoch: Option<LeaderEpoch>) -> Result<ConsumerView, FetchError> {
+        let view = self.view(current_leader_epoch)?;
+        if view.is_settled { Ok(view) } else { Err(FetchError::OffsetNotAvailable) }
+    }
+
+    fn view(&self, current_leader_epoch: Option<LeaderEpoch>) -> Result<ConsumerView, FetchError> {
         match &self.role {
             Role::Leader(leader) => leader.consumer_view(current_leader_epoch, &self.local),
             Role::Idle | Role::Follower(_) => Err(self.refuse(current_leader_epoch)),

@@ -128,6 +128,25 @@ fn h23_a_new_leader_asks_consumers_to_wait_until_it_knows_what_is_committed() {
     assert_eq!(beyond, Err(FetchError::OffsetOutOfRange { log_start: Offset(0) }));
 }
 
+/// With too few in sync nothing new is committed, and yet what was committed stays readable.
+#[test]
+fn a_new_leader_below_min_isr_serves_what_it_knows_to_be_committed() {
+    let (mut one, mut two, mut three) = trio();
+    one.produce(4);
+    one.flush();
+    three.catch_up(&mut one);
+    two.catch_up(&mut one);
+    one.produce(5);
+    two.fetch_from(&mut one);
+    two.flush();
+    assert_eq!((two.high_watermark(), two.log.end()), (4, 9));
+    two.apply(&image(2, 2, &[2]));
+    let below = two.partition.consumer_fetch(None, Offset(3)).map(|view| (view.high_watermark, view.is_settled));
+    assert_eq!(below, Ok((Offset(4), false)));
+    assert_eq!(two.partition.consumer_fetch(None, Offset(4)), Err(FetchError::OffsetNotAvailable));
+    assert_eq!(two.view(), Err(FetchError::OffsetNotAvailable));
+}
+
 #[test]
 fn an_alone_leader_serves_at_once() {
     let mut one = Replica::with_log(1, &[1, 1, 1]);

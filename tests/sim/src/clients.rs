@@ -60,7 +60,9 @@ impl World {
         let Some(partition) = &node.partition else { return };
         let offset = self.rng.random_range(node.log.start()..=node.log.end());
         let Ok(view) = partition.consumer_fetch(None, Offset(offset)) else { return };
-        self.checker.exposed(view.leader_epoch.get(), view.high_watermark.get());
+        if view.is_settled {
+            self.checker.exposed(view.leader_epoch.get(), view.high_watermark.get());
+        }
         if offset < view.high_watermark.get() {
             let record = node.log.get(offset).expect("what is below the high watermark is in the log");
             self.checker.consumed(offset, record);

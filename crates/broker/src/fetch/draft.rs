@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use tidelog_commitlog::{ReadError, ReadJob, ReadStart};
-use tidelog_replication::EpochEnd;
+use tidelog_replication::{ConsumerView, EpochEnd};
 use tidelog_wire::messages::FetchResponse;
 use tidelog_wire::messages::fetch_response::{
     EpochEndOffset, FetchableTopicResponse, LeaderIdAndEpoch, NodeEndpoint, PartitionData,
@@ -46,11 +46,22 @@ pub(super) struct Draft {
     pub news: Vec<News>,
 }
 
+/// Clients keep what they knew.
+const NOT_TOLD: Offset = Offset(-1);
+
 /// Offsets that go with every successful answer.
 #[derive(Clone, Copy)]
 pub(super) struct Marks {
     pub high_watermark: Offset,
     pub log_start: Offset,
+}
+
+impl Marks {
+    /// For a consumer. A high watermark that may seem to go back is not told.
+    pub(super) fn of(view: ConsumerView) -> Self {
+        let high_watermark = if view.is_settled { view.high_watermark } else { NOT_TOLD };
+        Self { high_watermark, log_start: view.log_start }
+    }
 }
 
 impl Draft {

@@ -36,15 +36,14 @@ impl Look<'_> {
             return SlotState::Queued;
         };
         let view = self.call.view(&partition, slot.asked.current_leader_epoch, slot.asked.fetch_offset);
-        let marks = view.map(|view| Marks { high_watermark: view.high_watermark, log_start: view.log_start });
+        let marks = view.map(Marks::of);
         if let (Ok(marks), Some(nearer)) = (marks, self.nearer(slot, &partition)) {
             self.draft.elsewhere(&slot.topic, slot.index, marks, nearer);
             return SlotState::Queued;
         }
         match view {
             Ok(view) if slot.asked.fetch_offset < view.high_watermark => {
-                let marks = Marks { high_watermark: view.high_watermark, log_start: view.log_start };
-                self.read(slot, &partition, view.high_watermark, marks, usize::MAX);
+                self.read(slot, &partition, view.high_watermark, Marks::of(view), usize::MAX);
                 SlotState::Queued
             }
             Ok(_) => SlotState::Idle,

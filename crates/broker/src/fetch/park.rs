@@ -203,8 +203,7 @@ impl FetchSession {
             if let Some(partition) = &slot.partition
                 && let Ok(view) = call.view(partition, slot.asked.current_leader_epoch, slot.asked.fetch_offset)
             {
-                let marks = Marks { high_watermark: view.high_watermark, log_start: view.log_start };
-                draft.marks(&slot.topic, slot.index, marks, call.read_committed);
+                draft.marks(&slot.topic, slot.index, Marks::of(view), call.read_committed);
             }
         }
     }

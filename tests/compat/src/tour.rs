@@ -81,9 +81,10 @@ fn partitions() -> BTreeSet<Partition> {
 pub fn each(groups: &mut [Group], part: impl Fn(&mut Group) -> Result<()> + Sync) -> Result<()> {
     thread::scope(|scope| {
         let parts: Vec<_> = groups.iter_mut().map(|group| scope.spawn(|| part(group))).collect();
-        let outcomes: Vec<Result<()>> =
-            parts.into_iter().map(|part| part.join().expect("a part of the tour")).collect();
-        outcomes.into_iter().collect()
+        let outcomes = parts.into_iter().map(|part| part.join().expect("a part of the tour"));
+        let errors: Vec<String> = outcomes.filter_map(Result::err).map(|error| format!("{error:#}")).collect();
+        ensure!(errors.is_empty(), "{}", errors.join("\n=== and "));
+        Ok(())
     })
 }
 

@@ -50,12 +50,7 @@ fn missing_topics(context: &Context, request: &MetadataRequest) -> Vec<Str> {
         return Vec::new();
     };
     let image = context.shard.image();
-    topics
-        .iter()
-        .filter_map(|topic| topic.name.as_ref())
-        .filter(|name| image.topic(name).is_none())
-        .map(Str::detached)
-        .collect()
+    topics.iter().filter_map(name_asked_for).filter(|name| image.topic(name).is_none()).map(Str::detached).collect()
 }
 
 async fn hold_while_a_leader_is_dying(context: &Context, request: &MetadataRequest) {
@@ -82,8 +77,13 @@ fn requested_topics<'a>(
     }
 }
 
+/// Who asks by id sends no name or, as the Java client does for a group's assignment, an empty one.
+fn name_asked_for(asked: &MetadataRequestTopic) -> Option<&Str> {
+    asked.name.as_ref().filter(|_| asked.topic_id == Uuid::ZERO)
+}
+
 fn find<'a>(image: &'a Image, asked: &MetadataRequestTopic) -> Option<&'a Arc<Topic>> {
-    match &asked.name {
+    match name_asked_for(asked) {
         Some(name) => image.topic(name),
         None => image.topic_by_id(asked.topic_id),
     }
@@ -144,18 +144,15 @@ impl View<'_> {
             Some(topic) => self.topic(topic),
             None => MetadataResponseTopic {
                 error_code: self.absence(asked),
-                name: asked.name.clone(),
-                topic_id: match asked.name {
-                    Some(_) => Uuid::ZERO,
-                    None => asked.topic_id,
-                },
+                name: name_asked_for(asked).cloned(),
+                topic_id: asked.topic_id,
                 ..MetadataResponseTopic::default()
             },
         }
     }
 
     fn absence(&self, asked: &MetadataRequestTopic) -> ErrorCode {
-        let Some(name) = &asked.name else {
+        let Some(name) = name_asked_for(asked) else {
             return ErrorCode::UNKNOWN_TOPIC_ID;
         };
         let refused = self.refused.iter().find(|refused| refused.topic == *name);

@@ -26,8 +26,12 @@ enum Event {
     Topic(usize, usize),
     DeleteTopic(usize),
     FailOver,
-    /// The coordinator dies before what it decides is committed.
-    FailOverMeanwhile(usize),
+    /// The coordinator dies with requests of these clients in flight: what it decided on the first `committed` of them
+    /// is in its successor's log, the rest is not, and nobody hears an answer.
+    FailOverMeanwhile {
+        clients: Vec<usize>,
+        committed: usize,
+    },
 }
 
 fn any_event() -> impl Strategy<Value = Event> {
@@ -43,7 +47,8 @@ fn any_event() -> impl Strategy<Value = Event> {
         1 => (0..TOPICS.len(), 1..6usize).prop_map(|(topic, count)| Event::Topic(topic, count)),
         1 => (0..TOPICS.len()).prop_map(Event::DeleteTopic),
         1 => Just(Event::FailOver),
-        1 => client().prop_map(Event::FailOverMeanwhile),
+        1 => (prop::sample::subsequence(vec![0, 1, 2, 3, 4], 1..CLIENTS), 0..CLIENTS)
+            .prop_map(|(clients, committed)| Event::FailOverMeanwhile { clients, committed }),
     ]
 }
 
@@ -80,12 +85,7 @@ impl World {
             }
             Event::DeleteTopic(topic) => self.host.delete_topic(TOPICS[topic]),
             Event::FailOver => self.host.fail_over(),
-            Event::FailOverMeanwhile(client) => {
-                let request = self.clients[client].request();
-                let _ = self.host.decide(request);
-                self.clients[client].is_full_due = true;
-                self.host.fail_over();
-            }
+            Event::FailOverMeanwhile { ref clients, committed } => self.fail_over_meanwhile(clients, committed),
         }
     }
 
@@ -103,6 +103,18 @@ impl World {
         }
         self.clients[client].hear(&response);
         self.note_owners(client);
+    }
+
+    fn fail_over_meanwhile(&mut self, clients: &[usize], committed: usize) {
+        for (position, client) in clients.iter().enumerate() {
+            let request = self.clients[*client].request();
+            let outcome = self.host.decide(request);
+            if position < committed {
+                self.host.log.extend(outcome.records);
+            }
+            self.clients[*client].is_full_due = true;
+        }
+        self.host.fail_over();
     }
 
     fn note_owners(&mut self, client: usize) {

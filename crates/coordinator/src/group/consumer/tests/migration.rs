@@ -188,6 +188,24 @@ fn a_classic_member_that_does_not_join_in_time_loses_its_place() {
 }
 
 #[test]
+fn what_a_cooperative_member_still_reads_is_its_own_also_in_a_generation_that_never_came_to_be() {
+    let mut world = World::new(&[true; 3], 0);
+    let World { host, classics, consumers } = &mut world;
+    // It reads everything; the second one's generation waits for its assignment; the third one ends that.
+    (0..3).for_each(|_| classics[0].step(host));
+    host.pass(0);
+    (0..2).for_each(|_| classics[0].step(host));
+    assert_eq!(classics[0].owned.len(), PARTITIONS);
+    (0..3).for_each(|_| classics[1].step(host));
+    (0..2).for_each(|_| classics[0].step(host));
+    (0..3).for_each(|_| classics[2].step(host));
+    consumers.push(Client::new("new", &["t"]));
+    consumers[0].beat(host);
+    assert_eq!(consumers[0].owned.len(), 0);
+    world.settle();
+}
+
+#[test]
 fn the_policy_decides() {
     let mut world = World::with_policy(&[true], 0, MigrationPolicy::Downgrade);
     world.settle();

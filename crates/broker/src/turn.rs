@@ -133,7 +133,7 @@ fn take_turn(shard: &Rc<Shard>) {
     append(shard, turn);
     let flushes = turn.flushes.take();
     if !flushes.is_empty() {
-        let jobs = flushes.iter().filter_map(|partition| Some((partition.key, partition.begin_flush()?)));
+        let jobs = flushes.iter().filter_map(|partition| Some((partition.key, partition.begin_flush(shard)?)));
         shard.disk.flush(jobs);
         shard.marks.flushed();
     }

@@ -8,6 +8,7 @@ pub(crate) const TIME_INDEX: &str = "timeindex";
 pub(crate) const SNAPSHOT: &str = "snapshot";
 /// Suffix of a deleted segment's files until `file.delete.delay.ms` is over.
 pub(crate) const DELETED: &str = ".deleted";
+pub(crate) const DELETED_LOG: &str = "log.deleted";
 /// Suffix of a deleted log's directory.
 pub(crate) const DELETE_DIR: &str = "-delete";
 /// Suffix of a file that is written before it takes its name.

@@ -15,21 +15,47 @@ use tidelog_wire::types::{LeaderEpoch, Offset};
 
 #[derive(Clone, Debug)]
 enum Step {
-    Append { producer: i64, count: usize },
-    AppendPlain { count: usize, size: usize },
-    AppendMany { producer: i64, batches: usize },
+    Append {
+        producer: i64,
+        count: usize,
+    },
+    AppendPlain {
+        count: usize,
+        size: usize,
+    },
+    AppendMany {
+        producer: i64,
+        batches: usize,
+    },
+    /// Too large to be preallocated for; several of them with one write.
+    AppendLarge {
+        batches: usize,
+        size: usize,
+    },
     BeginFlush,
     FinishFlush,
     SyncMarks,
     NewEpoch,
-    Truncate { back: i64 },
-    Restart { ahead: i64 },
-    AdvanceStart { part: u8 },
-    Retention { removes: bool },
-    Crash { seed: u64 },
+    Truncate {
+        back: i64,
+    },
+    Restart {
+        ahead: i64,
+    },
+    AdvanceStart {
+        part: u8,
+    },
+    Retention {
+        removes: bool,
+    },
+    Crash {
+        seed: u64,
+    },
     Kill,
     CloseClean,
-    CrashWhileClosing { seed: u64 },
+    CrashWhileClosing {
+        seed: u64,
+    },
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -37,6 +63,7 @@ fn step() -> impl Strategy<Value = Step> {
         8 => (0..3i64, 1..5usize).prop_map(|(producer, count)| Step::Append { producer, count }),
         8 => (1..6usize, 10..700usize).prop_map(|(count, size)| Step::AppendPlain { count, size }),
         3 => (0..3i64, 2..12usize).prop_map(|(producer, batches)| Step::AppendMany { producer, batches }),
+        3 => (1..4usize, (30 << 10)..(50usize << 10)).prop_map(|(batches, size)| Step::AppendLarge { batches, size }),
         6 => Just(Step::BeginFlush),
         6 => Just(Step::FinishFlush),
         3 => Just(Step::SyncMarks),
@@ -71,9 +98,9 @@ impl History {
     }
 
     fn new(dir: Dir, disk: Option<SimDisk>) -> Self {
-        let retention_bytes = 20_000;
+        let retention_bytes = 100_000;
         let config =
-            LogConfig { segment_bytes: 16 << 10, index_interval_bytes: 512, retention_bytes, ..LogConfig::default() };
+            LogConfig { segment_bytes: 64 << 10, index_interval_bytes: 512, retention_bytes, ..LogConfig::default() };
         let (log, report) = dir.log(&config);
         assert_eq!(report.unclean, []);
         Self { disk, dir, log: Some(log), model: Model::default(), job: None, config }
@@ -95,6 +122,7 @@ impl History {
                 let batch = |n: usize| idempotent(producer, 0, first + 2 * n as i32, 2);
                 self.append((0..batches).map(batch).collect());
             }
+            Step::AppendLarge { batches, size } => self.append((0..batches).map(|_| batch(1, size)).collect()),
             Step::BeginFlush if self.job.is_none() => self.job = self.log().begin_flush(),
             Step::BeginFlush => {}
             Step::FinishFlush => self.finish_flush(),
@@ -225,14 +253,40 @@ proptest! {
 
     #[test]
     fn what_was_durable_survives_every_history(steps in vec(step(), 1..60), seed in any::<u64>()) {
-        let mut history = History::simulated();
-        for step in &steps {
-            history.run(step);
-        }
-        history.crash(Some(seed));
-        // A second crash must not find what the first recovery left half done.
-        history.append(vec![batch(2, 40)]);
-        history.crash(Some(!seed));
+        run_and_crash(&steps, seed);
+    }
+}
+
+fn run_and_crash(steps: &[Step], seed: u64) {
+    let mut history = History::simulated();
+    for step in steps {
+        history.run(step);
+    }
+    history.crash(Some(seed));
+    // A second crash must not find what the first recovery left half done.
+    history.append(vec![batch(2, 40)]);
+    history.crash(Some(!seed));
+}
+
+/// A snapshot survives the crash, the segments that it tells of do not, and another history begins at their offsets.
+#[test]
+fn a_snapshot_that_outlives_its_segments_tells_nothing_of_the_next_history() {
+    for seed in 0..64 {
+        let first = [(0, 2), (1, 5), (0, 2)].map(|(producer, count)| Step::Append { producer, count });
+        let next = [Step::AppendMany { producer: 0, batches: 11 }, Step::Truncate { back: 11 }];
+        let crash = [Step::CrashWhileClosing { seed }];
+        run_and_crash(&first.into_iter().chain(crash).chain(next).collect::<Vec<_>>(), seed);
+    }
+}
+
+/// Appends of this size fill a segment each: a crash may keep a later one and lose the first.
+#[test]
+fn a_segment_that_outlives_the_ones_before_it_is_no_beginning() {
+    for seed in 0..64 {
+        let large = |batches| Step::AppendLarge { batches, size: 34_667 };
+        run_and_crash(&[large(3)], seed);
+        let start = [large(1), Step::CloseClean, Step::Crash { seed: 0 }, large(3), Step::AdvanceStart { part: 128 }];
+        run_and_crash(&start, seed);
     }
 }
 

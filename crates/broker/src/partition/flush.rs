@@ -1,11 +1,16 @@
 //! Flushing: at most one job of a log is under way; what is appended meanwhile goes with the next one.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use tidelog_commitlog::{FlushDone, FlushJob};
+use tokio::time::sleep;
 
 use super::host::{PartitionHost, State};
 use crate::shard::Shard;
+
+/// A flush that found no free descriptor is tried again after this.
+const BLOCKED_FLUSH_BACK_OFF: Duration = Duration::from_millis(100);
 
 impl PartitionHost {
     /// Has the turn begin a flush if there is anything to flush.
@@ -18,10 +23,22 @@ impl PartitionHost {
         }
     }
 
-    /// The job for the disk threads; none if one is under way already, whose end asks again.
-    pub(crate) fn begin_flush(&self) -> Option<FlushJob> {
+    /// The job for the disk threads; none if one is under way already, whose end asks again, or if it has to be tried
+    /// again later.
+    pub(crate) fn begin_flush(self: &Rc<Self>, shard: &Rc<Shard>) -> Option<FlushJob> {
         self.flush_queued.set(false);
-        self.state.borrow_mut().log.as_mut()?.begin_flush()
+        let mut state = self.state.borrow_mut();
+        let log = state.log.as_mut()?;
+        let job = log.begin_flush();
+        if job.is_none() && log.is_flush_blocked() {
+            let (partition, shard) = (Rc::clone(self), Rc::clone(shard));
+            self.flush_queued.set(true);
+            tokio::task::spawn_local(async move {
+                sleep(BLOCKED_FLUSH_BACK_OFF).await;
+                shard.turn.flush(partition);
+            });
+        }
+        job
     }
 
     pub(crate) fn flushed(self: &Rc<Self>, shard: &Rc<Shard>, done: FlushDone) {

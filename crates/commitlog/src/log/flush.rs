@@ -129,7 +129,7 @@ impl Log {
             match segment.file(&self.context, &self.dir) {
                 Ok(file) => files.push((segment.path(&self.dir, names::LOG), file)),
                 Err(error) => {
-                    // Out of descriptors, most likely: another attempt is made with the next flush.
+                    // Out of descriptors, most likely.
                     tracing::warn!(log = %self.dir.display(), "cannot flush yet: {error}");
                     flush.unsynced = files;
                     return None;
@@ -148,6 +148,12 @@ impl Log {
             end: self.log_end,
             generation: flush.generation,
         })
+    }
+
+    /// Whether a flush is due that [`Self::begin_flush`] could not begin (no descriptor was free): it is to be asked
+    /// again in a while, since the next append may never come.
+    pub fn is_flush_blocked(&self) -> bool {
+        !self.flush.outstanding && self.damage.is_none() && self.flush.flushed_end < self.log_end
     }
 
     /// Takes the outcome of the job begun last. Returns the new durable end.

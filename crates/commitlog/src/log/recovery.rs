@@ -57,7 +57,7 @@ impl Log {
         now_ms: i64,
         report: &mut RecoveryReport,
     ) -> Result<(), StorageError> {
-        let segments = self.usable_segments(found);
+        let segments = self.usable_segments(found, report)?;
         self.is_changed = self.has_dir;
         let Some((first, _)) = segments.first().copied() else {
             return self.recover_without_segments(found, report);
@@ -93,27 +93,47 @@ impl Log {
         self.report_damage(Damage { path, position: 0, offset: self.log_start, reason }, report);
     }
 
-    /// Drops what a restart at a new log start left behind, and accepts a later first segment if the earlier ones
-    /// were deleted on purpose.
-    fn usable_segments(&mut self, found: &Found) -> Vec<(Offset, u64)> {
+    /// Drops what a restart at a new log start left behind, and segments that a crash outlived while the first one did not,
+    /// and accepts a later first segment if the earlier ones were deleted on purpose.
+    fn usable_segments(&mut self, found: &Found, report: &RecoveryReport) -> Result<Vec<(Offset, u64)>, StorageError> {
         let mut segments = found.segments.clone();
         let first_useful = segments.partition_point(|(base, _)| *base <= self.mark.log_start).saturating_sub(1);
         segments.drain(..first_useful);
         let Some((first, _)) = segments.first().copied() else {
-            return segments;
+            return Ok(segments);
         };
         if first > self.mark.log_start {
-            let was_deleted = found.deleted.iter().any(|(base, _)| *base <= self.mark.log_start);
-            if was_deleted {
+            if self.deleted_up_to(found, first)? {
                 self.mark.log_start = first;
                 self.log_start = first;
                 self.marks.set(self.mark_key(), self.mark);
-            } else if self.mark.durable_end <= self.mark.log_start && self.mark.log_start > Offset::ZERO {
-                // The log was told to restart below them, and a crash came before they were removed.
+            } else if self.mark.durable_end <= self.mark.log_start
+                && !report.unclean.contains(&UncleanReason::MarkUnreadable)
+            {
+                // Nothing was durable: the log was told to restart below them, or the first segment never reached the disk.
                 segments.clear();
             }
         }
-        segments
+        Ok(segments)
+    }
+
+    /// Whether segments that were deleted on purpose account for all there was below `first`. It takes the whole of the
+    /// last one: another that was to follow it may have been lost.
+    fn deleted_up_to(&self, found: &Found, first: Offset) -> Result<bool, StorageError> {
+        let is_log = |name: &str| matches!(names::parse_segment_file(name), Some((_, names::DELETED_LOG)));
+        let below = found.deleted.iter().filter(|(base, name)| *base < first && is_log(name));
+        let Some((base, name)) = below.max_by_key(|(base, _)| *base) else {
+            return Ok(false);
+        };
+        let path = self.dir.join(name);
+        let file = self.context.open(&path, crate::disk::OpenMode::Existing)?;
+        let read = |error: io::Error| StorageError::read("read", &path, &error);
+        let mut scanner = BatchScanner::of_headers(&*file, 0, file.byte_len().map_err(read)?);
+        let mut end = *base;
+        while let ScanStep::Batch { header, .. } = scanner.step_header().map_err(read)? {
+            end = header.next_offset();
+        }
+        Ok(end == first)
     }
 
     fn recover_without_segments(&mut self, found: &Found, report: &mut RecoveryReport) -> Result<(), StorageError> {
@@ -123,7 +143,8 @@ impl Log {
             report.unclean.push(UncleanReason::LogMissing { durable_mark: self.mark.durable_end });
         }
         self.distrust_names()?;
-        match found.segments.is_empty() {
+        // A snapshot that outlived its segments tells of another history than the one that begins here.
+        match found.segments.is_empty() && found.snapshots.is_empty() {
             true => Ok(()),
             false => self.remove_segment_files(Offset::ZERO, true),
         }

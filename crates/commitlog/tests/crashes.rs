@@ -279,6 +279,22 @@ fn a_snapshot_that_outlives_its_segments_tells_nothing_of_the_next_history() {
     }
 }
 
+/// The snapshot at the new log start may be lost while the one before it, whose segment is gone, is found again.
+#[test]
+fn a_snapshot_from_below_the_log_start_makes_no_producer_stale() {
+    for seed in 0..256 {
+        let large = |batches, size| Step::AppendLarge { batches, size };
+        let append = |producer, count| Step::Append { producer, count };
+        let written =
+            [large(2, 32_694), append(0, 1), large(1, 32_421), append(0, 4), Step::BeginFlush, large(2, 32_369)];
+        let flushed = [Step::FinishFlush, Step::AppendPlain { count: 4, size: 90 }, Step::BeginFlush, Step::SyncMarks];
+        let moved = [Step::FinishFlush, Step::Crash { seed: 0 }, Step::AdvanceStart { part: 224 }];
+        let crashed = [Step::AdvanceStart { part: 171 }, append(1, 1), Step::Crash { seed }, append(0, 1)];
+        let steps: Vec<_> = written.into_iter().chain(flushed).chain(moved).chain(crashed).collect();
+        run_and_crash(&steps, 0);
+    }
+}
+
 /// Appends of this size fill a segment each: a crash may keep a later one and lose the first.
 #[test]
 fn a_segment_that_outlives_the_ones_before_it_is_no_beginning() {

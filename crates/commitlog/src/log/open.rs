@@ -163,12 +163,14 @@ impl Log {
         Ok(self.context.read_file(&path)?.and_then(|bytes| Producers::parse_snapshot(&bytes)))
     }
 
-    /// The latest usable snapshot at or below `end` and its offset.
+    /// The latest usable snapshot at or below `end` and its offset. One from below the first segment is of no use: nobody
+    /// knows what its producers appended since, and half of that would have them refused.
     pub(super) fn latest_snapshot(&self, end: Offset) -> Result<(Producers, Offset), StorageError> {
+        let first = self.segments.first().map_or(end, |segment| segment.base_offset);
         if self.has_dir {
             let entries = self.context.list(&self.dir)?;
             let offset = |name: &str| match names::parse_segment_file(name) {
-                Some((offset, names::SNAPSHOT)) if offset <= end => Some(offset),
+                Some((offset, names::SNAPSHOT)) if (first..=end).contains(&offset) => Some(offset),
                 _ => None,
             };
             let mut offsets: Vec<Offset> = entries.iter().filter_map(|entry| offset(&entry.name)).collect();

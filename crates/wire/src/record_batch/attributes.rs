@@ -58,6 +58,13 @@ impl Attributes {
         Self(self.0 | TRANSACTIONAL)
     }
 
+    pub const fn with_delete_horizon(self, has_horizon: bool) -> Self {
+        match has_horizon {
+            true => Self(self.0 | DELETE_HORIZON),
+            false => Self(self.0 & !DELETE_HORIZON),
+        }
+    }
+
     pub const fn with_control(self) -> Self {
         Self(self.0 | CONTROL)
     }

@@ -17,8 +17,7 @@ mod patch;
 pub use attributes::{Attributes, TimestampType};
 pub use header::BatchHeader;
 pub use iter::{Batches, batches};
-pub(crate) use patch::seal;
-pub use patch::{set_base_offset, set_log_append_time, set_partition_leader_epoch};
+pub use patch::{seal, set_base_offset, set_log_append_time, set_partition_leader_epoch};
 
 /// Bytes before the records.
 pub const HEADER_SIZE: usize = 61;

@@ -27,7 +27,7 @@ pub fn set_log_append_time(batch: &mut [u8], now_ms: i64) {
 }
 
 /// Computes the CRC of a whole batch and stores it.
-pub(crate) fn seal(batch: &mut [u8]) {
+pub fn seal(batch: &mut [u8]) {
     let crc = crc32c(&batch[CRC_START..]);
     batch[17..21].copy_from_slice(&crc.to_be_bytes());
 }

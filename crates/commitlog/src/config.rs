@@ -3,7 +3,7 @@
 use tidelog_wire::record_batch::TimestampType;
 
 /// Topic configuration of one log. Validated by whoever built it; the defaults are Kafka's.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct LogConfig {
     /// A segment that would grow beyond this is closed first.
     pub segment_bytes: u32,
@@ -17,6 +17,16 @@ pub struct LogConfig {
     pub index_interval_bytes: u32,
     /// `cleanup.policy` contains `delete`: retention by time and size applies.
     pub cleanup_delete: bool,
+    /// `cleanup.policy` contains `compact`: of every key only the last record stays, and every record has one.
+    pub cleanup_compact: bool,
+    /// Share of the log that has to be dirty before it is compacted.
+    pub min_cleanable_dirty_ratio: f64,
+    /// Records younger than this are not compacted.
+    pub min_compaction_lag_ms: i64,
+    /// Records older than this are compacted however little is dirty; segments are closed for it.
+    pub max_compaction_lag_ms: i64,
+    /// How long after the first compaction a tombstone stays.
+    pub delete_retention_ms: i64,
     /// Negative: no limit.
     pub retention_ms: i64,
     /// Negative: no limit.
@@ -43,6 +53,11 @@ impl Default for LogConfig {
             segment_index_bytes: 10 << 20,
             index_interval_bytes: 4096,
             cleanup_delete: true,
+            cleanup_compact: false,
+            min_cleanable_dirty_ratio: 0.5,
+            min_compaction_lag_ms: 0,
+            max_compaction_lag_ms: i64::MAX,
+            delete_retention_ms: 86_400_000,
             retention_ms: 604_800_000,
             retention_bytes: -1,
             file_delete_delay_ms: 60_000,

@@ -4,6 +4,7 @@ use std::io::{self, IoSlice};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
+use crate::cleaner::CleanerCheckpoint;
 use crate::disk::{Disk, DiskFile, OpenMode};
 use crate::error::StorageError;
 use crate::files::FileCache;
@@ -17,6 +18,7 @@ pub(crate) struct Context {
     pub(crate) files: FileCache,
     pub(crate) reserve: Reserve,
     pub(crate) producer_id_expiration_ms: i64,
+    pub(crate) cleaner_checkpoint: CleanerCheckpoint,
     failure: OnceLock<StorageError>,
 }
 
@@ -28,6 +30,7 @@ impl Context {
             files: FileCache::new(options.open_files_max),
             reserve: Reserve::new(options.reserve_bytes),
             producer_id_expiration_ms: options.producer_id_expiration_ms,
+            cleaner_checkpoint: CleanerCheckpoint::default(),
             failure: OnceLock::new(),
         }
     }

@@ -95,6 +95,12 @@ pub enum InvalidBatch {
     #[error("unknown compression codec {0}")]
     UnknownCompression(i16),
     /// INVALID_RECORD.
+    #[error("a record of a compacted topic has no key")]
+    NoKey,
+    /// INVALID_RECORD.
+    #[error("the records do not follow the format, or are too large when decompressed")]
+    UnreadableRecords,
+    /// INVALID_RECORD.
     #[error("batch header field {0} is out of range")]
     BadField(&'static str),
 }

@@ -24,6 +24,7 @@ pub(crate) struct FileSlot {
     file: Mutex<Option<Arc<dyn DiskFile>>>,
     used: AtomicU64,
     pinned: AtomicBool,
+    retired: AtomicBool,
 }
 
 impl FileSlot {
@@ -33,6 +34,17 @@ impl FileSlot {
 
     pub(crate) fn close(&self) {
         *lock(&self.file) = None;
+    }
+
+    /// The segment left the log: its file is closed and not opened again, since another may have taken its name.
+    pub(crate) fn retire(&self) {
+        let mut file = lock(&self.file);
+        self.retired.store(true, Ordering::Relaxed);
+        *file = None;
+    }
+
+    pub(crate) fn is_retired(&self) -> bool {
+        self.retired.load(Ordering::Relaxed)
     }
 
     fn close_if_older(&self, than: u64) {
@@ -66,6 +78,9 @@ impl FileCache {
         slot.used.store(self.clock.load(Ordering::Relaxed), Ordering::Relaxed);
         if let Some(file) = &*file {
             return Ok(file.clone());
+        }
+        if slot.is_retired() {
+            return Err(io::ErrorKind::NotFound.into());
         }
         let opened = open()?;
         *file = Some(opened.clone());

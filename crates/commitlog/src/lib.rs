@@ -2,11 +2,12 @@
 //!
 //! [`LogDir`] is a directory of logs and what they share: open files, the durable mark, the reserve of free space, the
 //! offline state. [`Log`] is one partition, owned by one thread. Everything blocks; only [`FlushJob::run`],
-//! [`ReadJob::run`] and [`DeletedFiles::remove`] wait for the device, and they may run on another thread.
+//! [`ReadJob::run`], [`CleanJob::run`] and [`DeletedFiles::remove`] wait for the device, and they may run on another thread.
 //! What the files hold byte by byte is in `docs/ON_DISK_FORMAT.md`.
 #![forbid(unsafe_code)]
 
 mod clean_shutdown;
+mod cleaner;
 mod config;
 mod context;
 pub mod disk;
@@ -23,7 +24,10 @@ mod segment;
 mod space;
 mod validate;
 
+pub use cleaner::{CleanError, CleanJob, CleanStats, Cleaned, CleanerLimits};
 pub use config::LogConfig;
 pub use error::{AppendError, InvalidBatch, ProducerError, ReadError, StorageError};
-pub use log::{Appended, Damage, DeletedFiles, FlushDone, FlushJob, Log, ReadJob, ReadStart, TimestampOffset};
+pub use log::{
+    Appended, Cleanable, Damage, DeletedFiles, FlushDone, FlushJob, Log, ReadJob, ReadStart, TimestampOffset,
+};
 pub use log_dir::{FoundLog, LogDir, LogDirOptions, LogDirStart, LogId, RecoveryReport, UncleanReason};

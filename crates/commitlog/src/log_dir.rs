@@ -118,6 +118,7 @@ impl LogDir {
         create_dirs(&*disk, path)?;
         let context = Arc::new(Context::new(disk, path, &options));
         let clean_shutdown = clean_shutdown::take(&context)?;
+        context.cleaner_checkpoint.load(&context)?;
         let (found, deleted) = list_logs(&context)?;
         let (marks, marks_found) = Marks::open(&context, directory_id, !found.is_empty())?;
         finish_deletions(&context, &marks, &deleted)?;
@@ -216,6 +217,7 @@ impl LogDir {
         self.shared.context.check()?;
         let key = (id.topic_id, id.partition);
         self.shared.marks.forget(key);
+        self.shared.context.cleaner_checkpoint.forget(id);
         lock(&self.shared.opened).insert(key);
         let name = id.dir_name();
         lock(&self.shared.found).remove(&name);
@@ -231,6 +233,11 @@ impl LogDir {
     /// flushes, by a disk thread; nothing waits for it. Returns whether there was anything to do.
     pub fn sync_marks(&self) -> Result<bool, StorageError> {
         self.shared.marks.sync(&self.shared.context)
+    }
+
+    /// Writes up to where the logs were compacted. Waits for the device.
+    pub fn write_cleaner_checkpoint(&self) -> Result<(), StorageError> {
+        self.shared.context.cleaner_checkpoint.write(&self.shared.context)
     }
 
     /// Closes files not used since the last call. To be called now and then (a minute); idle logs then hold none.

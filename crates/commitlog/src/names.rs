@@ -9,6 +9,11 @@ pub(crate) const SNAPSHOT: &str = "snapshot";
 /// Suffix of a deleted segment's files until `file.delete.delay.ms` is over.
 pub(crate) const DELETED: &str = ".deleted";
 pub(crate) const DELETED_LOG: &str = "log.deleted";
+/// Suffix of a segment's files while compaction writes them.
+pub(crate) const CLEANED: &str = ".cleaned";
+/// Suffix of a compacted segment that is complete and about to take its place.
+pub(crate) const SWAP: &str = ".swap";
+pub(crate) const SWAP_LOG: &str = "log.swap";
 /// Suffix of a deleted log's directory.
 pub(crate) const DELETE_DIR: &str = "-delete";
 /// Suffix of a file that is written before it takes its name.
@@ -16,6 +21,7 @@ pub(crate) const TEMPORARY: &str = ".tmp";
 
 pub(crate) const EPOCHS: &str = "leader-epoch-checkpoint";
 pub(crate) const PARTITION_METADATA: &str = "partition.metadata";
+pub(crate) const CLEANER_CHECKPOINT: &str = "cleaner-offset-checkpoint";
 pub(crate) const CLEAN_SHUTDOWN: &str = ".kafka_cleanshutdown";
 /// Tidelog's own: durable marks and log starts of all logs of a directory.
 pub(crate) const MARKS: &str = "tidelog-marks";
@@ -32,6 +38,11 @@ pub(crate) fn parse_segment_file(name: &str) -> Option<(Offset, &str)> {
         return None;
     }
     Some((Offset(offset.parse().ok()?), extension))
+}
+
+/// Whether a file was being written when its writer ended.
+pub(crate) fn is_unfinished(name: &str) -> bool {
+    name.ends_with(TEMPORARY) || name.ends_with(CLEANED)
 }
 
 /// `topic-3`

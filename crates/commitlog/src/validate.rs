@@ -1,10 +1,11 @@
 //! The rules for a batch that comes from a client, as far as its header goes (Kafka's `LogValidator`); records are
-//! never decompressed.
+//! looked at only for compacted topics.
 
 use bytes::Bytes;
-use tidelog_wire::record_batch::{BatchError, BatchHeader, TimestampType};
+use tidelog_wire::record_batch::{BatchError, BatchHeader, HEADER_SIZE, TimestampType};
 use tidelog_wire::types::ProducerEpoch;
 
+use crate::cleaner::{DECOMPRESSED_BYTES_MAX, RawRecords};
 use crate::config::LogConfig;
 use crate::error::InvalidBatch;
 
@@ -23,6 +24,9 @@ pub(crate) fn client_batch(batch: &Bytes, config: &LogConfig, now_ms: i64) -> Re
     check_records(&header)?;
     check_producer(&header)?;
     check_timestamps(&header, config, now_ms)?;
+    if config.cleanup_compact {
+        check_keys(&header, batch)?;
+    }
     Ok(header)
 }
 
@@ -75,6 +79,20 @@ fn check_producer(header: &BatchHeader) -> Result<(), InvalidBatch> {
             base_sequence: header.base_sequence,
         }),
     }
+}
+
+/// A compacted topic needs a key in every record: the only case in which records are looked at.
+fn check_keys(header: &BatchHeader, batch: &Bytes) -> Result<(), InvalidBatch> {
+    let codec = header.attributes.compression().map_err(|unknown| InvalidBatch::UnknownCompression(unknown.0))?;
+    let section = codec.decompress(&batch.slice(HEADER_SIZE..), DECOMPRESSED_BYTES_MAX);
+    let section = section.map_err(|_| InvalidBatch::UnreadableRecords)?;
+    for record in RawRecords::new(&section, header.record_count) {
+        let record = record.map_err(|_| InvalidBatch::UnreadableRecords)?;
+        if record.key.is_none() {
+            return Err(InvalidBatch::NoKey);
+        }
+    }
+    Ok(())
 }
 
 fn check_timestamps(header: &BatchHeader, config: &LogConfig, now_ms: i64) -> Result<(), InvalidBatch> {

@@ -137,8 +137,8 @@ fn a_follower_takes_over_every_byte_and_refuses_what_does_not_continue() {
     follower.append_as_follower(all.slice(..all.len() / 2), NOW_MS).unwrap();
     let end = follower.log_end_offset();
     assert!(end > Offset(40) && end < Offset(60));
-    let gap = leader.read(end + 2, Offset(100), 1 << 20, true).unwrap();
-    assert!(matches!(follower.append_as_follower(gap, NOW_MS), Err(AppendError::OutOfOrder { .. })));
+    let again = leader.read(end + -2, Offset(100), 1 << 20, true).unwrap();
+    assert!(matches!(follower.append_as_follower(again, NOW_MS), Err(AppendError::OutOfOrder { .. })));
     let rest = all.slice(contents(&mut follower).len()..);
     let mut flipped = BytesMut::from(&rest[..]);
     flipped[80] ^= 4;

@@ -295,6 +295,21 @@ fn a_snapshot_from_below_the_log_start_makes_no_producer_stale() {
     }
 }
 
+/// Retention hides three segments, a crash brings the first one back.
+#[test]
+fn a_segment_that_comes_back_below_the_log_start_is_not_appended_to() {
+    for seed in 0..256 {
+        let append = |producer, count| Step::Append { producer, count };
+        let large = |batches, size| Step::AppendLarge { batches, size };
+        let written = [append(0, 1), large(1, 30_720), append(0, 3), large(3, 34_303), Step::CloseClean];
+        let trimmed = [append(0, 1), large(1, 31_078), Step::Kill, Step::Retention { removes: false }];
+        let crashed = [Step::Crash { seed }, Step::CloseClean, Step::Truncate { back: 3 }];
+        let flushed = [append(0, 1), Step::BeginFlush, Step::FinishFlush];
+        let steps: Vec<_> = written.into_iter().chain(trimmed).chain(crashed).chain(flushed).collect();
+        run_and_crash(&steps, seed);
+    }
+}
+
 /// Appends of this size fill a segment each: a crash may keep a later one and lose the first.
 #[test]
 fn a_segment_that_outlives_the_ones_before_it_is_no_beginning() {

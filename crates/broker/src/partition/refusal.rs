@@ -71,6 +71,8 @@ fn batch_error_code(error: &InvalidBatch) -> ErrorCode {
         InvalidBatch::Timestamp { .. } | InvalidBatch::LogAppendTimeFromClient => ErrorCode::INVALID_TIMESTAMP,
         InvalidBatch::UnknownCompression(_) => ErrorCode::UNSUPPORTED_COMPRESSION_TYPE,
         InvalidBatch::NotOneBatch
+        | InvalidBatch::NoKey
+        | InvalidBatch::UnreadableRecords
         | InvalidBatch::BadField(_)
         | InvalidBatch::RecordCount(_)
         | InvalidBatch::LastOffsetDelta { .. }

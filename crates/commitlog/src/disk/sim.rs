@@ -33,6 +33,8 @@ struct State {
     capacity_bytes: Option<u64>,
     faults: Vec<Fault>,
     syncs: u64,
+    /// Changes that still happen before everything fails.
+    changes_left: Option<u64>,
 }
 
 /// An operation that can be told to fail.
@@ -64,6 +66,7 @@ impl SimDisk {
         let mut state = lock(&self.state);
         state.incarnation += 1;
         state.faults.clear();
+        state.changes_left = None;
         state.names.crash(&mut random);
         let mut inodes: Vec<u64> = state.files.keys().copied().collect();
         inodes.sort_unstable();
@@ -82,6 +85,11 @@ impl SimDisk {
     /// The next `operation` but `after` fails with EIO.
     pub fn fail(&self, operation: Operation, after: u64) {
         lock(&self.state).faults.push(Fault { operation, after });
+    }
+
+    /// After so many more changes (writes, syncs, names) nothing works any more, until a crash.
+    pub fn stop_after(&self, changes: u64) {
+        lock(&self.state).changes_left = Some(changes);
     }
 
     /// Of all files together; `None` lifts the limit.
@@ -120,8 +128,22 @@ impl State {
         self.files.values().map(|file| file.contents().len() as u64).sum()
     }
 
+    fn change(&mut self) -> io::Result<()> {
+        match &mut self.changes_left {
+            Some(0) => Err(io::Error::other("this process is dead")),
+            Some(left) => {
+                *left -= 1;
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
     fn check(&mut self, operation: Operation) -> io::Result<()> {
         const EIO: i32 = 5;
+        if operation != Operation::Read {
+            self.change()?;
+        }
         let mut due = None;
         for (index, fault) in self.faults.iter_mut().enumerate() {
             if fault.operation == operation {
@@ -161,6 +183,7 @@ impl Disk for SimDisk {
             (Err(error), OpenMode::Existing) => return Err(error),
             (Err(error), _) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             (Err(_), _) => {
+                state.change()?;
                 let inode = state.names.create(path, false)?;
                 state.files.insert(inode, FileState::default());
                 inode
@@ -189,12 +212,15 @@ impl Disk for SimDisk {
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        lock(&self.state).names.rename(from, to)
+        let mut state = lock(&self.state);
+        state.change()?;
+        state.names.rename(from, to)
     }
 
     fn remove_file(&self, path: &Path) -> io::Result<()> {
         let mut state = lock(&self.state);
         state.names.file(path)?;
+        state.change()?;
         state.names.remove(path)
     }
 

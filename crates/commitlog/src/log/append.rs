@@ -96,6 +96,7 @@ impl Log {
         self.check_intact()?;
         self.prepare_append(now_ms)?;
         let headers = self.check_replicated(&records)?;
+        self.expect_gaps(&headers)?;
         let mut rest = records;
         let mut first = 0;
         while first < headers.len() {
@@ -113,6 +114,19 @@ impl Log {
         }
         self.check_order();
         Ok(self.log_end)
+    }
+
+    /// The first gap that a leader's compaction left is announced before it is written: recovery takes it for damage
+    /// otherwise.
+    fn expect_gaps(&mut self, headers: &[BatchHeader]) -> Result<(), StorageError> {
+        let mut end = self.log_end;
+        let has_gap =
+            headers.iter().any(|header| std::mem::replace(&mut end, header.next_offset()) < header.base_offset);
+        if has_gap && !self.mark.has_gaps {
+            self.mark.has_gaps = true;
+            self.marks.set_durably(&self.context, self.mark_key(), self.mark)?;
+        }
+        Ok(())
     }
 
     fn check_leader_append(&mut self, leader_epoch: LeaderEpoch, now_ms: i64) -> Result<(), AppendError> {
@@ -233,7 +247,8 @@ impl Log {
                 cut => cut.map_err(InvalidBatch::from)?,
             };
             validate::replicated_batch(&header, &batch)?;
-            if header.base_offset != end {
+            // The leader may have compacted what lay between.
+            if header.base_offset < end {
                 return Err(AppendError::OutOfOrder { base_offset: header.base_offset, log_end: end });
             }
             if header.partition_leader_epoch < epoch {

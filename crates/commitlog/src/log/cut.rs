@@ -57,9 +57,17 @@ impl Log {
             _ => now_ms.saturating_sub(active.created_ms),
         };
         segment.size_bytes + next.size_in_bytes() as u64 > u64::from(self.config.segment_bytes)
-            || age_ms > self.config.segment_ms.saturating_sub(self.jitter_ms(segment.base_offset))
+            || age_ms > self.segment_ms().saturating_sub(self.jitter_ms(segment.base_offset))
             || active.index.is_full(self.config.segment_index_bytes)
             || !fits_relative(segment.base_offset, next)
+    }
+
+    /// What waits in the last segment is not compacted.
+    fn segment_ms(&self) -> i64 {
+        match self.config.cleanup_compact {
+            true => self.config.segment_ms.min(self.config.max_compaction_lag_ms),
+            false => self.config.segment_ms,
+        }
     }
 
     /// Different for every log and segment, so that logs created together do not roll together, yet the same every

@@ -1,6 +1,7 @@
 //! One partition's log: what it is made of. Each group of operations has its own file.
 
 mod append;
+mod clean;
 mod close;
 mod cut;
 mod deletion;
@@ -10,6 +11,7 @@ mod read;
 mod rebuild;
 mod recovery;
 mod retention;
+mod swaps;
 mod timestamps;
 mod truncate;
 
@@ -28,6 +30,7 @@ use crate::producers::Producers;
 use crate::segment::{Active, Segment};
 
 pub use append::Appended;
+pub use clean::Cleanable;
 pub use deletion::DeletedFiles;
 pub use flush::{FlushDone, FlushJob};
 pub use read::{ReadJob, ReadStart};
@@ -51,7 +54,7 @@ pub struct Log {
     id: LogId,
     dir: Arc<Path>,
     config: Arc<LogConfig>,
-    /// Oldest first, without gaps; the last one is appended to.
+    /// Oldest first, each ends where the next begins; the last one is appended to.
     segments: Vec<Segment>,
     /// Of the last segment; loaded by the first append.
     active: Option<Box<Active>>,
@@ -65,6 +68,7 @@ pub struct Log {
     /// As in the marks file, or about to be. Only this log changes it.
     mark: Mark,
     cursors: Arc<read::Cursors>,
+    cleaning: clean::Cleaning,
     damage: Option<Box<Damage>>,
     /// The directory and `partition.metadata` exist.
     has_dir: bool,

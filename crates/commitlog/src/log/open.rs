@@ -6,8 +6,10 @@ use std::sync::Arc;
 
 use tidelog_wire::types::Offset;
 
+use super::clean::Cleaning;
 use super::flush::FlushState;
 use super::recovery::Found;
+use super::swaps::finish_swaps;
 use super::{Damage, Log};
 use crate::config::LogConfig;
 use crate::context::Context;
@@ -36,6 +38,7 @@ pub(crate) struct Opening {
 }
 
 pub(crate) fn open_log(opening: Opening) -> Result<(Log, RecoveryReport), StorageError> {
+    finish_swaps(&opening.context, &opening.dir)?;
     let found = list_files(&opening)?;
     let has_dir = found.is_some();
     let found = found.unwrap_or_default();
@@ -63,6 +66,7 @@ pub(crate) fn open_log(opening: Opening) -> Result<(Log, RecoveryReport), Storag
 
 impl Opening {
     fn empty_log(&self, mark: Mark, has_dir: bool) -> Log {
+        let first_dirty = self.context.cleaner_checkpoint.get(&self.id).unwrap_or_default();
         Log {
             context: self.context.clone(),
             marks: self.marks.clone(),
@@ -79,6 +83,7 @@ impl Opening {
             flush: FlushState { flushed_end: mark.log_start, ..FlushState::default() },
             mark,
             cursors: Arc::default(),
+            cleaning: Cleaning { first_dirty, ..Cleaning::default() },
             damage: None,
             has_dir,
             is_changed: false,
@@ -102,13 +107,14 @@ fn list_files(opening: &Opening) -> Result<Option<Found>, StorageError> {
                 let len = opening.context.disk.file_len(&path);
                 segments.insert(base, len.map_err(|error| StorageError::read("examine", &path, &error))?);
             }
-            Some((_, names::INDEX | names::TIME_INDEX)) => {}
+            Some((base, names::INDEX)) => drop(found.indexes.insert(base)),
+            Some((base, names::TIME_INDEX)) => drop(found.time_indexes.insert(base)),
             Some((offset, names::SNAPSHOT)) => found.snapshots.push(offset),
             Some((base, extension)) if extension.ends_with(names::DELETED) => {
                 found.deleted.push((base, entry.name));
             }
             _ if entry.name == names::EPOCHS => found.has_epochs = true,
-            _ if entry.name.ends_with(names::TEMPORARY) => found.temporary.push(entry.name),
+            _ if names::is_unfinished(&entry.name) => found.temporary.push(entry.name),
             _ => {}
         }
     }

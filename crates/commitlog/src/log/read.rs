@@ -50,6 +50,8 @@ pub struct ReadJob {
     segment_base: Offset,
     /// Batches end here.
     segment_bytes: u64,
+    /// Otherwise offsets that are missing are damage.
+    may_have_gaps: bool,
     /// A batch at or before `from`, if known.
     start: Option<u64>,
     range: ReadRange,
@@ -83,10 +85,15 @@ impl Cursors {
 }
 
 impl ReadJob {
-    /// Waits for the device if it has to.
+    /// Waits for the device if it has to. Empty if the segment was replaced or deleted meanwhile.
     pub fn run(self) -> Result<Bytes, ReadError> {
-        let file = open_log_file(&self.context, &self.slot, &self.dir, self.segment_base)?;
-        Ok(self.read(&*file)?)
+        let read =
+            open_log_file(&self.context, &self.slot, &self.dir, self.segment_base).and_then(|file| self.read(&*file));
+        match self.slot.is_retired() {
+            // The index may have been that of the segment which took its place.
+            true => Ok(Bytes::new()),
+            false => Ok(read?),
+        }
     }
 
     fn read(&self, file: &dyn DiskFile) -> Result<Bytes, StorageError> {
@@ -107,7 +114,10 @@ impl ReadJob {
         };
         let first = BatchHeader::parse(&bytes).map_err(|error| self.damaged(position, &error.to_string()))?;
         let size = first.size_in_bytes();
-        if size as u64 > self.segment_bytes - position || self.range.from < first.base_offset {
+        if size as u64 > self.segment_bytes - position {
+            return Err(self.damaged(position, "a batch is cut off"));
+        }
+        if self.range.from < first.base_offset && !self.may_have_gaps {
             return Err(self.damaged(position, "a batch does not continue the one before"));
         }
         if size > self.range.max_bytes && !self.range.at_least_one {
@@ -142,7 +152,9 @@ impl ReadJob {
         while len + HEADER_SIZE <= bytes.len() {
             let header = BatchHeader::parse(&bytes[len..])
                 .map_err(|error| self.damaged(position + len as u64, &error.to_string()))?;
-            if next_offset.is_some_and(|next| next != header.base_offset) {
+            let continues =
+                |next: Offset| next == header.base_offset || next < header.base_offset && self.may_have_gaps;
+            if next_offset.is_some_and(|next| !continues(next)) {
                 return Err(self.damaged(position + len as u64, "offsets do not continue"));
             }
             let end = len + header.size_in_bytes();
@@ -218,7 +230,7 @@ impl ReadJob {
 }
 
 impl Log {
-    /// Whole batches from the one that holds `from` on, as many as end at or below `upper_bound` and fit in
+    /// Whole batches from the one that holds `from` on, or if compaction removed that, the next one, as many as end at or below `upper_bound` and fit in
     /// `max_bytes`; with `at_least_one`, the first even if it alone is larger. Empty at the upper bound or log end.
     /// Stays within one segment.
     ///
@@ -286,12 +298,14 @@ impl Log {
             cursors: self.cursors.clone(),
             segment_base: base,
             segment_bytes: segment.size_bytes,
+            may_have_gaps: self.mark.has_gaps,
             start: start.filter(|start| *start < segment.size_bytes),
             range,
         }))
     }
 
-    /// The position of the batch that holds `offset`, which lies in the log, and that batch's header.
+    /// The position of the batch that holds `offset`, which lies in the log, or if compaction removed that, of the next
+    /// one, and that batch's header.
     pub(super) fn find_batch(&self, offset: Offset) -> Result<Option<(u64, BatchHeader)>, ReadError> {
         let range = ReadRange { from: offset, upper_bound: self.log_end, max_bytes: HEADER_SIZE, at_least_one: true };
         let Some(job) = self.read_job(range)? else {

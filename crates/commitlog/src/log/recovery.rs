@@ -5,14 +5,16 @@
 //!   trusted, their ends compared     |------------------------------|=======|......
 //!                                                                 mark    torn tail: cut
 //! ```
-//! A batch counts only if it continues the offsets, its epoch does not fall and its CRC is right. What does not count
+//! A batch counts only if its offsets follow those before (compaction leaves gaps), its epoch does not fall and its CRC is right. What does not count
 //! is a torn tail above the durable mark, and corruption below it: that is kept and reported.
 
+use std::collections::BTreeSet;
 use std::io;
 
 use tidelog_wire::record_batch::BatchHeader;
 use tidelog_wire::types::{LeaderEpoch, Offset};
 
+use super::swaps::end_of;
 use super::{Damage, Log};
 use crate::epochs::Epochs;
 use crate::error::StorageError;
@@ -27,6 +29,9 @@ pub(crate) struct Found {
     pub(super) segments: Vec<(Offset, u64)>,
     /// Ascending.
     pub(super) snapshots: Vec<Offset>,
+    /// Of segments that have one.
+    pub(super) indexes: BTreeSet<Offset>,
+    pub(super) time_indexes: BTreeSet<Offset>,
     /// Base offset and name.
     pub(super) deleted: Vec<(Offset, String)>,
     pub(super) temporary: Vec<String>,
@@ -57,6 +62,8 @@ impl Log {
         now_ms: i64,
         report: &mut RecoveryReport,
     ) -> Result<(), StorageError> {
+        // Nobody knows, so they are no proof of damage.
+        self.mark.has_gaps |= report.unclean.contains(&UncleanReason::MarkUnreadable);
         let segments = self.usable_segments(found, report)?;
         self.is_changed = self.has_dir;
         let Some((first, _)) = segments.first().copied() else {
@@ -73,6 +80,7 @@ impl Log {
         self.epochs.truncate_from_end(start_offset);
         self.segments = segments[..start].iter().map(|(base, len)| Segment::new(*base, *len)).collect();
         self.log_end = start_offset;
+        self.heal_indexes(|base| found.indexes.contains(&base) && found.time_indexes.contains(&base))?;
         // Later snapshots may tell of batches that are gone.
         for offset in found.snapshots.iter().filter(|offset| **offset > start_offset) {
             self.context.remove_file(&self.dir.join(names::segment_file(*offset, names::SNAPSHOT)))?;
@@ -98,7 +106,12 @@ impl Log {
     fn usable_segments(&mut self, found: &Found, report: &RecoveryReport) -> Result<Vec<(Offset, u64)>, StorageError> {
         let mut segments = found.segments.clone();
         let first_useful = segments.partition_point(|(base, _)| *base <= self.mark.log_start).saturating_sub(1);
-        segments.drain(..first_useful);
+        for (base, _) in segments.drain(..first_useful) {
+            // Left there, it would be taken for the segment before the first one, which it does not join.
+            for extension in [names::LOG, names::INDEX, names::TIME_INDEX, names::SNAPSHOT] {
+                self.context.remove_file(&self.dir.join(names::segment_file(base, extension)))?;
+            }
+        }
         let Some((first, _)) = segments.first().copied() else {
             return Ok(segments);
         };
@@ -117,23 +130,17 @@ impl Log {
         Ok(segments)
     }
 
-    /// Whether segments that were deleted on purpose account for all there was below `first`. It takes the whole of the
-    /// last one: another that was to follow it may have been lost.
+    /// Whether a segment that was deleted on purpose ends where `first` begins. One that ends before explains nothing:
+    /// what was to follow it may have been lost.
     fn deleted_up_to(&self, found: &Found, first: Offset) -> Result<bool, StorageError> {
         let is_log = |name: &str| matches!(names::parse_segment_file(name), Some((_, names::DELETED_LOG)));
         let below = found.deleted.iter().filter(|(base, name)| *base < first && is_log(name));
-        let Some((base, name)) = below.max_by_key(|(base, _)| *base) else {
-            return Ok(false);
-        };
-        let path = self.dir.join(name);
-        let file = self.context.open(&path, crate::disk::OpenMode::Existing)?;
-        let read = |error: io::Error| StorageError::read("read", &path, &error);
-        let mut scanner = BatchScanner::of_headers(&*file, 0, file.byte_len().map_err(read)?);
-        let mut end = *base;
-        while let ScanStep::Batch { header, .. } = scanner.step_header().map_err(read)? {
-            end = header.next_offset();
+        for (base, name) in below {
+            if end_of(&self.context, &self.dir.join(name), *base)? == first {
+                return Ok(true);
+            }
         }
-        Ok(end == first)
+        Ok(false)
     }
 
     fn recover_without_segments(&mut self, found: &Found, report: &mut RecoveryReport) -> Result<(), StorageError> {
@@ -281,7 +288,7 @@ impl Log {
                 ScanStep::Invalid(error) => break Some(error.to_string()),
                 ScanStep::Batch { position, header, batch } => (position, header, batch),
             };
-            if let Some(fault) = fault_of(&header, &batch, next_offset, self.epochs.latest()) {
+            if let Some(fault) = fault_of(&header, &batch, next_offset, self.mark.has_gaps, self.epochs.latest()) {
                 // The scanner is behind the batch already.
                 let size = header.size_in_bytes() as u64;
                 return Ok(ScanEnd { next_offset, position: scanner.position() - size, fault: Some(fault) });
@@ -408,8 +415,14 @@ impl Log {
 }
 
 /// Why a batch does not count, if it does not.
-fn fault_of(header: &BatchHeader, batch: &[u8], expected: Offset, latest_epoch: LeaderEpoch) -> Option<String> {
-    if header.base_offset != expected {
+fn fault_of(
+    header: &BatchHeader,
+    batch: &[u8],
+    expected: Offset,
+    may_have_gaps: bool,
+    latest_epoch: LeaderEpoch,
+) -> Option<String> {
+    if header.base_offset < expected || header.base_offset > expected && !may_have_gaps {
         return Some(format!("batch at offset {} where {expected} should be", header.base_offset));
     }
     if header.partition_leader_epoch < latest_epoch {

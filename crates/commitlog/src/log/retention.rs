@@ -66,9 +66,10 @@ impl Log {
         if count == 0 {
             return Ok(Vec::new());
         }
+        self.cancel_cleaning();
         let mut files = Vec::new();
         for segment in self.segments.drain(..count) {
-            segment.slot.close();
+            segment.slot.retire();
             let extensions = [names::LOG, names::INDEX, names::TIME_INDEX, names::SNAPSHOT];
             files.extend(extensions.map(|extension| segment.path(&self.dir, extension)));
         }

@@ -30,6 +30,7 @@ impl Log {
         }
         let offset = offset.min(self.log_end);
         let (position, end) = match self.find_batch(offset) {
+            Ok(Some((position, header))) if header.base_offset > offset => (Some(position), self.end_before(offset)?),
             Ok(Some((position, header))) => (Some(position), header.base_offset),
             Ok(None) => (None, offset),
             Err(ReadError::Storage(error)) => return Err(error),
@@ -39,6 +40,7 @@ impl Log {
         if end < self.log_start {
             return self.truncate_fully_and_start_at(offset);
         }
+        self.cancel_cleaning_above(end);
         self.lower_mark(Mark { durable_end: self.mark.durable_end.min(end), ..self.mark })?;
         self.remove_above(end)?;
         self.log_end = end;
@@ -51,6 +53,8 @@ impl Log {
     /// Drops everything and restarts empty at `offset`.
     pub fn truncate_fully_and_start_at(&mut self, offset: Offset) -> Result<(), StorageError> {
         self.context.check()?;
+        self.cancel_cleaning();
+        self.cancel_cleaning_above(Offset::ZERO);
         self.lower_mark(Mark { durable_end: offset, log_start: offset, ..Mark::default() })?;
         self.remove_above(Offset(0))?;
         self.remove_file_named(names::EPOCHS)?;
@@ -63,6 +67,18 @@ impl Log {
         }
         self.check_order();
         Ok(())
+    }
+
+    /// Where the batches before a gap end that holds `offset`: the log must end with a batch.
+    fn end_before(&self, offset: Offset) -> Result<Offset, StorageError> {
+        let index = self.segment_of(offset).expect("a batch was found in it");
+        let mut end = self.segments[index].base_offset;
+        self.for_each_header(index, |header| {
+            if header.next_offset() <= offset {
+                end = header.next_offset();
+            }
+        })?;
+        Ok(end)
     }
 
     fn lower_mark(&mut self, mark: Mark) -> Result<(), StorageError> {

@@ -24,6 +24,9 @@ pub(crate) struct Mark {
     pub(crate) closed_bytes: u64,
     /// CRC32C of the epoch checkpoint at a clean close; that file has none of its own.
     pub(crate) closed_epochs_crc: u32,
+    /// The log, or the leader that it follows, was compacted: offsets may be missing between two batches. On disk before
+    /// the first gap is.
+    pub(crate) has_gaps: bool,
 }
 
 impl Mark {
@@ -62,6 +65,7 @@ impl Slot {
             closed_base: Offset(0),
             closed_bytes: 0,
             closed_epochs_crc: 0,
+            has_gaps: false,
         },
         damaged: [0; SLOT_BYTES],
     };
@@ -79,6 +83,7 @@ impl Slot {
             closed_base: Offset(number(40)),
             closed_bytes: number(48) as u64,
             closed_epochs_crc: u32::from_be_bytes(array(bytes, 56)),
+            has_gaps: bytes[63] & 1 != 0,
         };
         if u32::from_be_bytes(array(bytes, 0)) != crc32c(&bytes[4..]) {
             return Self { state: SlotState::Damaged, damaged: array(bytes, 0), ..Self::FREE };
@@ -98,6 +103,7 @@ impl Slot {
         bytes[40..48].copy_from_slice(&self.mark.closed_base.0.to_be_bytes());
         bytes[48..56].copy_from_slice(&self.mark.closed_bytes.to_be_bytes());
         bytes[56..60].copy_from_slice(&self.mark.closed_epochs_crc.to_be_bytes());
+        bytes[63] = u8::from(self.mark.has_gaps);
         let crc = crc32c(&bytes[4..]);
         bytes[0..4].copy_from_slice(&crc.to_be_bytes());
         bytes

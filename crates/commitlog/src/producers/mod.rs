@@ -151,6 +151,12 @@ impl Producers {
         }
     }
 
+    /// Where the last batch of each producer ends.
+    pub(crate) fn last_offsets(&self) -> HashMap<ProducerId, Offset> {
+        let last = |(id, producer): (&ProducerId, &Producer)| Some((*id, producer.batches.last()?.last_offset));
+        self.entries.iter().filter_map(last).collect()
+    }
+
     /// Whether any producer's state depends on records at or above `offset`.
     pub(crate) fn reaches(&self, offset: Offset) -> bool {
         self.entries.values().any(|producer| match producer.batches.last() {

@@ -193,6 +193,7 @@ fn spawn_services(shard: &Rc<Shard>, listeners: Vec<BoundListener>, scraped: mps
     spawn_local(background::sync_marks(Rc::clone(shard)));
     spawn_local(background::apply_retention(Rc::clone(shard)));
     spawn_local(background::keep_house(Rc::clone(shard)));
+    spawn_local(crate::cleaner::clean_logs(Rc::clone(shard)));
     spawn_local(checkpoint::keep(Rc::clone(shard)));
     spawn_local(admin_http::answer_scrapes(Rc::clone(shard), scraped));
     spawn_local(ShardBeat::new(Arc::clone(&shard.heartbeats)).run());

@@ -11,6 +11,7 @@ mod api;
 mod background;
 mod broker;
 mod checkpoint;
+mod cleaner;
 mod clock;
 mod cluster_view;
 mod contact;
@@ -36,5 +37,8 @@ mod timers;
 mod turn;
 
 pub use broker::{Broker, BrokerHandle, StartError};
-pub use options::{BrokerOptions, DiskOptions, GroupOptions, ListenerOptions, NetworkLimits, ReplicaOptions};
+pub use options::{
+    BrokerOptions, CleanerOptions, DiskOptions, GroupOptions, ListenerOptions, NetworkLimits, ReplicaOptions,
+};
+pub use tidelog_commitlog::CleanerLimits;
 pub use tidelog_coordinator::{GroupConfig, MigrationPolicy};

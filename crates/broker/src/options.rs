@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tidelog_commitlog::CleanerLimits;
 use tidelog_coordinator::GroupConfig;
 use tidelog_metadata::config::StaticConfigs;
 use tidelog_wire::types::BrokerId;
@@ -138,6 +139,31 @@ pub struct DiskOptions {
     pub stall_after: Duration,
     /// Open segment files a log dir may hold.
     pub open_files_max: usize,
+    pub cleaner: CleanerOptions,
+}
+
+/// Compaction.
+#[derive(Clone, Debug)]
+pub struct CleanerOptions {
+    /// `log.cleaner.enable`.
+    pub is_enabled: bool,
+    /// `log.cleaner.dedupe.buffer.size`.
+    pub limits: CleanerLimits,
+    /// `log.cleaner.io.max.bytes.per.second`, read and written together.
+    pub io_bytes_per_second_max: f64,
+    /// `log.cleaner.backoff.ms`: between two looks when nothing was dirty.
+    pub back_off: Duration,
+}
+
+impl Default for CleanerOptions {
+    fn default() -> Self {
+        Self {
+            is_enabled: true,
+            limits: CleanerLimits::default(),
+            io_bytes_per_second_max: f64::MAX,
+            back_off: Duration::from_millis(15_000),
+        }
+    }
 }
 
 impl Default for DiskOptions {
@@ -148,6 +174,7 @@ impl Default for DiskOptions {
             producer_id_expiration: Duration::from_millis(86_400_000),
             stall_after: Duration::from_secs(1),
             open_files_max: 8_000,
+            cleaner: CleanerOptions::default(),
         }
     }
 }

@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use tracing::{error, warn};
 
 use crate::background::{Deletions, Marks};
+use crate::cleaner::CleanerStats;
 use crate::clock::Clock;
 use crate::coordinator_host::Coordinators;
 use crate::fetch::FetchSessions;
@@ -58,6 +59,7 @@ pub(crate) struct Shard {
     pub throttles: Throttles,
     pub producer_ids: ProducerIds,
     pub deletions: Deletions,
+    pub cleaner: CleanerStats,
     pub marks: Marks,
     pub log_dir: LogDir,
     pub disk: DiskPool,
@@ -108,6 +110,7 @@ impl Shard {
             throttles: Throttles::default(),
             producer_ids: ProducerIds::default(),
             deletions: Deletions::default(),
+            cleaner: CleanerStats::default(),
             marks: Marks::default(),
             log_dir,
             disk,

@@ -124,6 +124,9 @@ pub enum ProducerError {
 pub enum ReadError {
     #[error(transparent)]
     Storage(#[from] StorageError),
+    /// OFFSET_NOT_AVAILABLE: to be read again.
+    #[error("the segment was replaced or deleted while it was read")]
+    Replaced,
     /// OFFSET_OUT_OF_RANGE.
     #[error("offset {offset} is outside {log_start}..={log_end}")]
     OutOfRange { offset: Offset, log_start: Offset, log_end: Offset },

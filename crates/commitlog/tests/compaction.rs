@@ -11,7 +11,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use support::*;
 use tidelog_commitlog::disk::{Disk, OpenMode, SimDisk};
-use tidelog_commitlog::{CleanError, CleanStats, Cleaned, CleanerLimits, Log, LogConfig};
+use tidelog_commitlog::{CleanError, CleanStats, Cleaned, CleanerLimits, Log, LogConfig, ReadError, ReadStart};
 use tidelog_wire::compression::Compression;
 use tidelog_wire::record::{BatchBuilder, Record, RecordHeader, records};
 use tidelog_wire::types::{LeaderEpoch, Offset, ProducerEpoch, ProducerId};
@@ -290,6 +290,22 @@ fn a_log_that_is_cut_or_trimmed_meanwhile_stays_as_it_is() {
         assert_eq!(contents(&mut log), before);
         roll(&mut log);
     }
+}
+
+#[test]
+fn a_read_that_was_overtaken_by_a_swap_is_to_be_repeated() {
+    let dir = Dir::on(Arc::new(SimDisk::default()), Path::new("/data"));
+    let (mut log, _) = dir.log(&compacted());
+    for round in 0..60 {
+        append(&mut log, batch_of(Compression::None, &[value(round % 3, &"x".repeat(100))]));
+    }
+    roll(&mut log);
+    let end = log.log_end_offset();
+    let ReadStart::Cold(job) = log.begin_read(Offset(5), end, 1 << 20, true).unwrap() else {
+        panic!("the position is not in memory");
+    };
+    clean(&mut log, NOW_MS);
+    assert!(matches!(job.run(), Err(ReadError::Replaced)));
 }
 
 #[test]

@@ -28,6 +28,7 @@ pub(super) fn text(shard: &Shard) -> String {
     groups(&mut text, shard);
     controller(&mut text, shard);
     requests(&mut text, shard);
+    cleaner(&mut text, shard);
     text.0
 }
 
@@ -95,6 +96,16 @@ fn groups(text: &mut Text, shard: &Shard) {
     }
     let commits = shard.metrics.offset_commits.get();
     text.single("kafka_coordinator_group_offset_commit_total", "counter", "Requests that stored offsets.", commits);
+}
+
+fn cleaner(text: &mut Text, shard: &Shard) {
+    for (name, help, value) in shard.cleaner.gauges() {
+        text.family(name, "gauge", help);
+        let _ = writeln!(text.0, "{name} {value}");
+    }
+    for (name, help, value) in shard.cleaner.counters() {
+        text.single(name, "counter", help, value);
+    }
 }
 
 fn controller(text: &mut Text, shard: &Shard) {

@@ -2,12 +2,14 @@
 //!
 //! [`PartitionHost`] drives `commitlog::Log` and `replication::Partition`: an event goes to the protocol, the effects
 //! that come out are executed here, in order, before the next event. One file per kind of event: [`append`] (produce),
-//! [`append_own`] (coordinators), [`flush`], [`serve`] (fetches of others), [`follow`] (our own fetches), [`assign`] (metadata), [`trim`] (log start).
+//! [`append_own`] (coordinators), [`flush`], [`serve`] (fetches of others), [`follow`] (our own fetches), [`assign`]
+//! (metadata), [`trim`] (log start), [`clean`] (compaction).
 
 mod acks;
 mod append;
 mod append_own;
 mod assign;
+mod clean;
 mod effects;
 mod flush;
 mod follow;

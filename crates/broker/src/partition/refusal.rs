@@ -104,6 +104,7 @@ pub(crate) fn fetch_error_code(error: FetchError) -> ErrorCode {
 pub(crate) fn read_error_code(error: &ReadError) -> ErrorCode {
     match error {
         ReadError::Storage(error) => storage_error_code(error),
+        ReadError::Replaced => ErrorCode::OFFSET_NOT_AVAILABLE,
         ReadError::OutOfRange { .. } => ErrorCode::OFFSET_OUT_OF_RANGE,
     }
 }

@@ -161,8 +161,8 @@ impl Log {
         }
     }
 
-    /// The log loses segments at its start.
-    pub(super) fn cancel_cleaning(&mut self) {
+    /// The job that was begun is lost, or the log loses segments at its start.
+    pub fn cancel_cleaning(&mut self) {
         self.cleaning.running = None;
     }
 

@@ -59,6 +59,7 @@ pub(crate) fn open_log(opening: Opening) -> Result<(Log, RecoveryReport), Storag
     if !(opening.is_clean && log.open_clean(&found)?) {
         log.recover(&found, opening.now_ms, &mut report)?;
     }
+    log.cleaning.first_dirty = log.cleaning.first_dirty.min(log.log_end);
     log.remove_leftovers(&found)?;
     log.check_order();
     Ok((log, report))

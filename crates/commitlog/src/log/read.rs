@@ -85,13 +85,14 @@ impl Cursors {
 }
 
 impl ReadJob {
-    /// Waits for the device if it has to. Empty if the segment was replaced or deleted meanwhile.
+    /// Waits for the device if it has to. What was read of a segment that was replaced or deleted meanwhile
+    /// does not count.
     pub fn run(self) -> Result<Bytes, ReadError> {
         let read =
             open_log_file(&self.context, &self.slot, &self.dir, self.segment_base).and_then(|file| self.read(&*file));
         match self.slot.is_retired() {
             // The index may have been that of the segment which took its place.
-            true => Ok(Bytes::new()),
+            true => Err(ReadError::Replaced),
             false => Ok(read?),
         }
     }

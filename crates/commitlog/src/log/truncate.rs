@@ -34,7 +34,7 @@ impl Log {
             Ok(Some((position, header))) => (Some(position), header.base_offset),
             Ok(None) => (None, offset),
             Err(ReadError::Storage(error)) => return Err(error),
-            Err(ReadError::OutOfRange { .. }) => unreachable!("the offset lies in the log"),
+            Err(ReadError::OutOfRange { .. } | ReadError::Replaced) => unreachable!("the offset lies in the log"),
         };
         // The batch that holds the log start may begin below it.
         if end < self.log_start {

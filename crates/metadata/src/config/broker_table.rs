@@ -177,6 +177,15 @@ pub const BROKER_CONFIGS: &[ConfigDefinition] = &[
     ConfigDefinition::new("log.cleanup.policy", List, "delete", "What happens to old segments.")
         .valid(Valid::ItemsOf(&["delete", "compact"]))
         .cluster_wide(),
+    ConfigDefinition::new("log.cleaner.backoff.ms", Long, "15000", "Time between two looks for logs to compact.")
+        .valid(Valid::AtLeast(1)),
+    ConfigDefinition::new(
+        "log.cleaner.dedupe.buffer.size",
+        Long,
+        "134217728",
+        "Memory for the keys of a log that is compacted; more keys take several rounds.",
+    )
+    .valid(Valid::AtLeast(1 << 20)),
     ConfigDefinition::new(
         "log.cleaner.delete.retention.ms",
         Long,
@@ -185,6 +194,13 @@ pub const BROKER_CONFIGS: &[ConfigDefinition] = &[
     )
     .valid(Valid::AtLeast(0))
     .cluster_wide(),
+    ConfigDefinition::new("log.cleaner.enable", Boolean, "true", "Whether compacted topics are compacted."),
+    ConfigDefinition::new(
+        "log.cleaner.io.max.bytes.per.second",
+        Double,
+        "1.7976931348623157E308",
+        "Bytes a second that compaction may read and write.",
+    ),
     ConfigDefinition::new(
         "log.cleaner.max.compaction.lag.ms",
         Long,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tidelog_broker::{DiskOptions, NetworkLimits, ReplicaOptions};
+use tidelog_broker::{CleanerLimits, CleanerOptions, DiskOptions, NetworkLimits, ReplicaOptions};
 
 use super::listeners::Allowed;
 use super::reader::{InvalidSetting, Reader};
@@ -55,7 +55,27 @@ pub fn read_disk(reader: &Reader<'_>) -> Result<DiskOptions, InvalidSetting> {
     Ok(DiskOptions {
         retention_check_interval: read_ms(reader, "log.retention.check.interval.ms", default.retention_check_interval)?,
         producer_id_expiration: read_ms(reader, "producer.id.expiration.ms", default.producer_id_expiration)?,
+        cleaner: read_cleaner(reader)?,
         ..default
+    })
+}
+
+fn read_cleaner(reader: &Reader<'_>) -> Result<CleanerOptions, InvalidSetting> {
+    let default = CleanerOptions::default();
+    let buffer_bytes = default.limits.dedupe_buffer_bytes;
+    let dedupe_buffer_bytes =
+        reader.number("log.cleaner.dedupe.buffer.size", buffer_bytes, 1 << 20..=i64::MAX as u64)?;
+    let positive = |value: &str| match value.parse::<f64>() {
+        Ok(number) if number > 0.0 => Ok(number),
+        _ => Err("a number above zero".to_owned()),
+    };
+    Ok(CleanerOptions {
+        is_enabled: reader.flag("log.cleaner.enable", default.is_enabled)?,
+        limits: CleanerLimits { dedupe_buffer_bytes },
+        io_bytes_per_second_max: reader
+            .parsed("log.cleaner.io.max.bytes.per.second", positive)?
+            .unwrap_or(default.io_bytes_per_second_max),
+        back_off: read_ms(reader, "log.cleaner.backoff.ms", default.back_off)?,
     })
 }
 

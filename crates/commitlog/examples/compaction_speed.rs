@@ -38,9 +38,8 @@ fn main() {
                 builder.build().expect("it fits")
             })
             .collect();
-        log.append_all_as_leader(&batches, LeaderEpoch(0), 1)
-            .into_iter()
-            .for_each(|result| drop(result.expect("accepted")));
+        let results = log.append_all_as_leader(&batches, LeaderEpoch(0), 1);
+        assert!(results.iter().all(Result::is_ok), "all of it is accepted");
         log.flush().expect("it is flushed");
     }
     let high_watermark = log.durable_end();

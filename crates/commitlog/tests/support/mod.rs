@@ -1,6 +1,7 @@
 //! What the tests share: batches, and a log directory that can be stopped and started.
 #![allow(dead_code)]
 
+pub mod compacted;
 pub mod model;
 
 use std::path::{Path, PathBuf};

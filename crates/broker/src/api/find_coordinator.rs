@@ -6,6 +6,7 @@
 //! in Metadata.
 
 use std::ops::RangeInclusive;
+use std::rc::Rc;
 use std::time::Duration;
 
 use tidelog_metadata::Image;
@@ -14,9 +15,12 @@ use tidelog_wire::messages::{FindCoordinatorRequest, FindCoordinatorResponse};
 use tidelog_wire::types::BrokerId;
 use tidelog_wire::{ErrorCode, Str};
 
+use tokio::task::spawn_local;
+
 use super::{Api, Context, auto_create};
 use crate::cluster_view::ClientEndpoint;
 use crate::coordinator_host::{OFFSETS_TOPIC, partition_of};
+use crate::shard::Shard;
 
 /// How long a question is held while there is no leader.
 const HOLD_MAX: Duration = Duration::from_millis(500);
@@ -34,7 +38,7 @@ impl Api for FindCoordinator {
             _ => request.coordinator_keys,
         };
         if request.key_type == GROUP {
-            make_offsets_topic(&context).await;
+            make_offsets_topic(&context.shard);
             hold_while_leaderless(&context, &keys).await;
         }
         let image = context.shard.image();
@@ -46,21 +50,25 @@ impl Api for FindCoordinator {
     }
 }
 
-async fn make_offsets_topic(context: &Context) {
-    let shard = &context.shard;
-    if shard.image().topic_id(OFFSETS_TOPIC).is_some() {
-        return;
-    }
-    // One creation at a time; whoever waits finds the topic.
-    let _only = shard.coordinators.creating.lock().await;
-    if shard.image().topic_id(OFFSETS_TOPIC).is_none() {
-        auto_create::create(shard, &[Str::from_static(OFFSETS_TOPIC)]).await;
+/// Has the topic made if it is missing, once at a time. Nobody waits for the controller, which may take its time: the
+/// image will show the topic.
+fn make_offsets_topic(shard: &Rc<Shard>) {
+    let is_missing = shard.is_ready.get() && shard.image().topic_id(OFFSETS_TOPIC).is_none();
+    if is_missing && !shard.coordinators.creating.replace(true) {
+        let shard = Rc::clone(shard);
+        spawn_local(async move {
+            auto_create::create(&shard, &[Str::from_static(OFFSETS_TOPIC)]).await;
+            shard.coordinators.creating.set(false);
+        });
     }
 }
 
+/// Also while this broker starts: what it knows then is who led before.
 async fn hold_while_leaderless(context: &Context, keys: &[Str]) {
-    let mut images = context.shard.image_changes();
-    let all_led = images.wait_for(|image| keys.iter().all(|key| leader_of(context, image, key) != BrokerId::NONE));
+    let shard = &context.shard;
+    let mut images = shard.image_changes();
+    let is_led = |image: &Image, key: &Str| leader_of(context, image, key) != BrokerId::NONE;
+    let all_led = images.wait_for(|image| shard.is_ready.get() && keys.iter().all(|key| is_led(image, key)));
     let _ = tokio::time::timeout(HOLD_MAX, all_led).await;
 }
 

@@ -1,6 +1,7 @@
 //! Metadata (3): brokers, topics, and who leads each partition.
 //!
 //! v1: null means all topics (before, an empty list did). v4: the client may forbid auto-creation. v10: topic ids.
+//! A broker that starts answers when it is part of its cluster.
 //! A topic that does not exist is created through the controller if both sides allow it. A question about a partition
 //! whose leader just died in front of us is held until the image changes (DESIGN 7.11): a stale answer costs a client
 //! up to a second, a held one the time the election takes.
@@ -21,6 +22,8 @@ use tidelog_wire::{ErrorCode, Str, Uuid};
 use super::auto_create;
 use super::{Api, CLUSTER_OPERATIONS, Context, TOPIC_OPERATIONS, broker_ids, offline_replicas};
 
+/// How long a question is held at most while this broker is not part of its cluster yet.
+const READY_WITHIN: Duration = Duration::from_secs(5);
 /// How long a question about a dying leader is held at most.
 const HOLD_MAX: Duration = Duration::from_millis(500);
 
@@ -31,6 +34,7 @@ impl Api for Metadata {
     const VERSIONS: RangeInclusive<i16> = 0..=13;
 
     async fn answer(context: Context, request: MetadataRequest) -> MetadataResponse {
+        hold_until_ready(&context).await;
         let missing = missing_topics(&context, &request);
         let refused = match missing.is_empty() {
             true => Vec::new(),
@@ -51,6 +55,15 @@ fn missing_topics(context: &Context, request: &MetadataRequest) -> Vec<Str> {
     };
     let image = context.shard.image();
     topics.iter().filter_map(name_asked_for).filter(|name| image.topic(name).is_none()).map(Str::detached).collect()
+}
+
+/// What a starting broker knows is the past. After a power cut it may be a cluster in which every broker is fenced, and a
+/// client that is shown no broker at all has nobody left to ask.
+async fn hold_until_ready(context: &Context) {
+    let shard = &context.shard;
+    let mut images = shard.image_changes();
+    let is_up = |image: &Image| shard.is_ready.get() && image.brokers().any(|broker| !broker.fenced);
+    let _ = tokio::time::timeout(READY_WITHIN, images.wait_for(|image| is_up(image))).await;
 }
 
 async fn hold_while_a_leader_is_dying(context: &Context, request: &MetadataRequest) {
@@ -119,11 +132,13 @@ impl View<'_> {
     }
 
     /// Brokers that are up, and for a moment those that just died: a client drops the queues of a broker that vanishes
-    /// before its partitions have new leaders.
+    /// before its partitions have new leaders. Never none: then those that were there are the ones to ask again.
     fn brokers(&self) -> Vec<MetadataResponseBroker> {
         let listener = &self.context.connection.listener.name;
-        let is_listed =
-            |broker: &&tidelog_metadata::Broker| !broker.fenced || self.context.shard.peers.is_suspect(broker.id);
+        let all_fenced = self.image.brokers().all(|broker| broker.fenced);
+        let is_listed = |broker: &&tidelog_metadata::Broker| {
+            !broker.fenced || all_fenced || self.context.shard.peers.is_suspect(broker.id)
+        };
         self.image
             .brokers()
             .filter(is_listed)

@@ -13,7 +13,7 @@ mod offsets_topic;
 mod topics;
 mod waiting;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -21,7 +21,6 @@ use tidelog_coordinator::{Caller, Coordinator, Outcome, Response, Topics};
 use tidelog_metadata::{ImageDiff, TopicChange};
 use tidelog_wire::types::PartitionIndex;
 use tidelog_wire::{ErrorCode, Str, Uuid};
-use tokio::sync::Mutex;
 use tokio::task::spawn_local;
 
 pub(crate) use hosted::{Access, Asking, Hosted};
@@ -36,8 +35,8 @@ use crate::shard::Shard;
 #[derive(Default)]
 pub(crate) struct Coordinators {
     hosted: RefCell<BTreeMap<PartitionIndex, Rc<Hosted>>>,
-    /// Held by whoever has the offsets topic made.
-    pub creating: Mutex<()>,
+    /// Somebody has the offsets topic made.
+    pub creating: Cell<bool>,
 }
 
 impl Coordinators {

@@ -3,6 +3,7 @@
 mod bad_input;
 mod every_api;
 mod fetching;
+mod groups;
 mod harness;
 mod nearby;
 mod producing;

@@ -1,0 +1,124 @@
+//! Coordinators of groups: where they are, what survives them, who may write to their topic.
+
+use std::time::Duration;
+
+use tidelog_client::{ConnectOptions, Connection};
+use tidelog_wire::messages::offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic};
+use tidelog_wire::messages::offset_fetch_request::{OffsetFetchRequestGroup, OffsetFetchRequestTopics};
+use tidelog_wire::messages::{FindCoordinatorRequest, OffsetCommitRequest, OffsetFetchRequest};
+use tidelog_wire::{ErrorCode, Str, Uuid};
+use tokio::time::{Instant, sleep};
+
+use crate::harness::{Cluster, DEADLINE, batch, produce};
+
+const GROUP: &str = "readers";
+const TOPIC: &str = "read";
+
+/// The node that coordinates the group, according to node `asked`.
+async fn coordinator(cluster: &Cluster, asked: i32) -> Result<i32, ErrorCode> {
+    let request =
+        FindCoordinatorRequest { coordinator_keys: vec![Str::from_static(GROUP)], ..FindCoordinatorRequest::default() };
+    let response = cluster.connect(asked).await.send(&request).await.expect("an answer");
+    match response.coordinators[0].error_code {
+        ErrorCode::NONE => Ok(response.coordinators[0].node_id),
+        code => Err(code),
+    }
+}
+
+async fn commit(cluster: &Cluster, node: i32, topic_id: Uuid, offset: i64) -> ErrorCode {
+    let partition = OffsetCommitRequestPartition {
+        committed_offset: offset,
+        committed_metadata: Some(Str::from_static("note")),
+        ..OffsetCommitRequestPartition::default()
+    };
+    let request = OffsetCommitRequest {
+        group_id: Str::from_static(GROUP),
+        generation_id_or_member_epoch: -1,
+        topics: vec![OffsetCommitRequestTopic { topic_id, partitions: vec![partition], ..Default::default() }],
+        ..OffsetCommitRequest::default()
+    };
+    let response = cluster.connect(node).await.send(&request).await.expect("an answer");
+    response.topics[0].partitions[0].error_code
+}
+
+async fn committed(cluster: &Cluster, node: i32, topic_id: Uuid) -> Result<i64, ErrorCode> {
+    let topic = OffsetFetchRequestTopics { topic_id, partition_indexes: vec![0], ..Default::default() };
+    let group = OffsetFetchRequestGroup {
+        group_id: Str::from_static(GROUP),
+        topics: Some(vec![topic]),
+        ..OffsetFetchRequestGroup::default()
+    };
+    let request = OffsetFetchRequest { groups: vec![group], ..OffsetFetchRequest::default() };
+    let response = cluster.connect(node).await.send(&request).await.expect("an answer");
+    match response.groups[0].error_code {
+        ErrorCode::NONE => Ok(response.groups[0].topics[0].partitions[0].committed_offset),
+        code => Err(code),
+    }
+}
+
+/// Asks until a coordinator answers.
+async fn committed_wherever(cluster: &Cluster, topic_id: Uuid) -> i64 {
+    let deadline = Instant::now() + DEADLINE;
+    loop {
+        let asked = *cluster.nodes.keys().next().expect("a node");
+        if let Ok(node) = coordinator(cluster, asked).await
+            && cluster.nodes.contains_key(&node)
+            && let Ok(offset) = committed(cluster, node, topic_id).await
+        {
+            return offset;
+        }
+        assert!(Instant::now() < deadline, "no coordinator in time");
+        sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_commit_is_known_to_every_later_coordinator() {
+    let mut cluster = Cluster::start(3).await;
+    let topic_id = cluster.create_topic(TOPIC, 3, &[]).await.topic_id;
+    let first = coordinator(&cluster, 1).await.expect("the first question makes the topic");
+    assert_eq!(coordinator(&cluster, 2).await, Ok(first));
+    assert_eq!(commit(&cluster, first, topic_id, 7).await, ErrorCode::NONE);
+    assert_eq!(committed(&cluster, first, topic_id).await, Ok(7));
+
+    cluster.stop_node(first).await;
+    assert_eq!(committed_wherever(&cluster, topic_id).await, 7);
+}
+
+#[tokio::test]
+async fn a_broker_that_does_not_coordinate_says_so() {
+    let cluster = Cluster::start(2).await;
+    let topic_id = cluster.create_topic(TOPIC, 2, &[]).await.topic_id;
+    let node = coordinator(&cluster, 1).await.expect("a coordinator");
+    let other = 3 - node;
+    assert_eq!(commit(&cluster, other, topic_id, 7).await, ErrorCode::NOT_COORDINATOR);
+    assert_eq!(committed(&cluster, other, topic_id).await, Err(ErrorCode::NOT_COORDINATOR));
+}
+
+#[tokio::test]
+async fn only_administration_tools_write_to_the_offsets_topic() {
+    let cluster = Cluster::start(1).await;
+    coordinator(&cluster, 1).await.expect("a coordinator");
+    let topic_id = cluster.leader_where("__consumer_offsets", |leader| leader.isr == 1).await.topic_id;
+    let client = cluster.connect(1).await;
+    let refused = produce(&client, topic_id, batch("x"), -1).await;
+    assert_eq!(refused.error_code, ErrorCode::INVALID_TOPIC_EXCEPTION);
+
+    let options = ConnectOptions { client_id: Str::from_static("__admin_client"), ..ConnectOptions::default() };
+    let address = cluster.address(1);
+    let admin = Connection::connect(&address.ip().to_string(), address.port(), &options).await.expect("accepted");
+    assert_eq!(produce(&admin, topic_id, batch("x"), -1).await.error_code, ErrorCode::NONE);
+}
+
+#[tokio::test]
+async fn transactions_have_no_coordinator_yet() {
+    let cluster = Cluster::start(1).await;
+    let request = FindCoordinatorRequest {
+        key_type: 1,
+        coordinator_keys: vec![Str::from_static("transactional")],
+        ..FindCoordinatorRequest::default()
+    };
+    let response = cluster.connect(1).await.send(&request).await.expect("an answer");
+    assert_eq!(response.coordinators[0].error_code, ErrorCode::INVALID_REQUEST);
+    assert_eq!(response.coordinators[0].node_id, -1);
+}

@@ -74,3 +74,34 @@ fn segments_and_indexes_are_kafkas() {
         Ok(())
     });
 }
+
+#[test]
+fn committed_offsets_are_in_kafkas_format() {
+    const OFFSETS_TOPIC: &str = "__consumer_offsets";
+    const GROUP: &str = "dumpers";
+    let spec = Spec::brokers(3).set("offsets.topic.num.partitions", "1").set("group.initial.rebalance.delay.ms", "0");
+    scenario(spec, |cluster| {
+        cluster.create_topic(TOPIC, 1)?;
+        let bootstrap = cluster.bootstrap();
+        kcat(&["-P", "-b", &bootstrap, "-t", TOPIC], "a\nb\nc\n")?;
+        let read =
+            kcat(&["-b", &bootstrap, "-G", GROUP, "-X", "auto.offset.reset=earliest", "-c", "3", "-q", TOPIC], "")?;
+        ensure!(read.stdout.lines().count() == 3, "the group read {:?}", read.stdout);
+        let committed = cluster.committed_offsets(GROUP, TOPIC, 1)?;
+        ensure!(committed == [3], "committed {committed:?}");
+        cluster.wait_in_sync(OFFSETS_TOPIC, 1, 3)?;
+        cluster.terminate_all()?;
+
+        let mut logs = Vec::new();
+        for id in cluster.ids() {
+            logs.push(cluster.partition_dir(id, OFFSETS_TOPIC, 0).join("00000000000000000000.log"));
+        }
+        let printed = dump(&logs, &["--offsets-decoder"])?;
+        let of_group = format!(r#""group":"{GROUP}""#);
+        for what in [r#""type":"1""#, r#""type":"2""#, r#""offset":3"#] {
+            let times = printed.lines().filter(|line| line.contains(&of_group) && line.contains(what)).count();
+            ensure!(times >= 3, "{what} of the group is printed {times} times:\n{printed}");
+        }
+        Ok(())
+    });
+}

@@ -5,6 +5,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 mod cold_start;
+mod groups;
 mod kill_gap;
 mod partitions;
 mod processes;
@@ -31,6 +32,14 @@ enum Bench {
     ColdStart(cold_start::Options),
     /// Row 20: kill -9 a node that holds much data; until it is back in every ISR
     Restart(restart::Options),
+    /// kill -9 a group's coordinator; until its members read and commit again
+    CoordinatorGap(groups::coordinator_gap::Options),
+    /// Many members join one group at once
+    JoinStorm(groups::join_storm::Options),
+    /// Commits per second and the brokers' CPU time for each
+    OffsetCommits(groups::offset_commits::Options),
+    /// A new coordinator replays many commits
+    Replay(groups::replay::Options),
     #[command(hide = true)]
     SkeletonNode(skeleton::NodeOptions),
 }
@@ -42,6 +51,10 @@ fn main() -> Result<()> {
         Bench::Partitions(options) => partitions::run(&options),
         Bench::ColdStart(options) => cold_start::run(&options),
         Bench::Restart(options) => restart::run(&options),
+        Bench::CoordinatorGap(options) => groups::coordinator_gap::run(&options),
+        Bench::JoinStorm(options) => groups::join_storm::run(&options),
+        Bench::OffsetCommits(options) => groups::offset_commits::run(&options),
+        Bench::Replay(options) => groups::replay::run(&options),
         Bench::SkeletonNode(options) => skeleton::run_node(&options),
     }
 }

@@ -62,9 +62,9 @@ enum Unfit {
 struct Converted {
     member_id: Str,
     member: Member,
-    /// Nothing was assigned to it, as happens when a generation was not completed: what it owns is what it said when
-    /// it joined, which may have been given to others since.
-    is_hearsay: bool,
+    /// What it said that it owned when it joined. It may not have heard of its assignment yet, or there may be none
+    /// because the generation was not completed: then it still reads from that.
+    owned: Partitions,
 }
 
 fn converted(member: MigrantMember, generation: i32, topics: &dyn Topics) -> Result<Converted, Unfit> {
@@ -89,30 +89,45 @@ fn converted(member: MigrantMember, generation: i32, topics: &dyn Topics) -> Res
         server_assignor: None,
         classic: Some(ClassicMember { session_timeout_ms: member.session_timeout_ms, protocols: member.protocols }),
     };
-    let assigned = embedded::assigned(&assignment, topics);
-    let is_hearsay = assigned.is_empty();
     let current = Current {
         epoch: generation,
         previous_epoch: generation,
         state: MemberState::Stable,
-        assigned: if is_hearsay { owned } else { assigned },
+        assigned: embedded::assigned(&assignment, topics),
         revoking: Partitions::default(),
     };
-    Ok(Converted { member_id: member.member_id, member: Member { subscription, current }, is_hearsay })
+    Ok(Converted { member_id: member.member_id, member: Member { subscription, current }, owned })
 }
 
-fn write(decision: &mut Decision<'_, '_>, generation: i32, mut members: Vec<Converted>) {
+fn write(decision: &mut Decision<'_, '_>, generation: i32, members: Vec<Converted>) {
     decision.commit(Change::Epoch(Some(GroupEpoch { epoch: generation, metadata_hash: 0 })));
     let assigned_at_ms = decision.turn.now_ms;
-    members.sort_by_key(|converted| converted.is_hearsay);
-    for Converted { member_id, member, .. } in members {
+    let mut owned = Vec::new();
+    for converted in members {
+        let Converted { member_id, member, .. } = converted;
         decision.set_subscription(&member_id, member.subscription);
         // A client-side assignor may have given a partition to two; here it has one owner.
-        let owners = &decision.group.owners;
-        let assigned = member.current.assigned.filtered(|topic, partition| !owners.contains_key(&(topic, partition)));
+        let assigned = free(decision, &member.current.assigned);
         decision.commit(Change::Target(member_id.clone(), Some(assigned.clone())));
         decision.set_current(&member_id, Current { assigned, ..member.current });
         decision.expect_heartbeat(&member_id);
+        owned.push((member_id, converted.owned));
+    }
+    for (member_id, owned) in owned {
+        keep_until_given_up(decision, &member_id, &owned);
     }
     decision.commit(Change::TargetEpoch(Some(TargetEpoch { epoch: generation, assigned_at_ms })));
+}
+
+/// What nobody was assigned and the member may still read from is not anybody else's before the member says so.
+fn keep_until_given_up(decision: &mut Decision<'_, '_>, member_id: &Str, owned: &Partitions) {
+    let revoking = free(decision, owned);
+    let Some(member) = decision.group.members.get(member_id).filter(|_| !revoking.is_empty()) else { return };
+    let current = Current { state: MemberState::UnrevokedPartitions, revoking, ..member.current.clone() };
+    decision.set_current(member_id, current);
+    decision.expect_action(member_id, true);
+}
+
+fn free(decision: &Decision<'_, '_>, partitions: &Partitions) -> Partitions {
+    partitions.filtered(|topic, partition| !decision.group.owners.contains_key(&(topic, partition)))
 }

@@ -36,7 +36,8 @@ else:
 
 while not stopping.is_set():
     try:
-        polled = consumer.poll(timeout_ms=200)
+        # Long enough for a whole rebalance: since 2.2 the client forgets an assignment that comes between two polls.
+        polled = consumer.poll(timeout_ms=2000)
         for partition, records in polled.items():
             for record in records:
                 tell("record", partition=name(partition), offset=record.offset, value=record.value.decode())

@@ -95,15 +95,16 @@ fn kafka_consumer_groups_shows_members_lag_and_state() {
     });
 }
 
-/// Runs a reset of partition 0, dry and then in earnest.
-fn reset(cluster: &Cluster, how: &[&str], expected: i64) -> Result<()> {
+/// Resets partition 0, or says what it would do.
+fn reset(cluster: &Cluster, how: &[&str], mode: &str) -> Result<String> {
     let partition = format!("{TOPIC}:0");
-    let common = ["--reset-offsets", "--group", "reset", "--topic", &partition];
-    let before = cluster.committed_offsets("reset", TOPIC, 1)?;
-    let dry = groups(cluster, &[&common[..], how, &["--dry-run"]].concat())?;
-    ensure!(row(&dry, "reset", Some("0"))?[3] == expected.to_string(), "{how:?}: {dry}");
-    ensure!(cluster.committed_offsets("reset", TOPIC, 1)? == before, "a dry run of {how:?} changed something");
-    groups(cluster, &[&common[..], how, &["--execute"]].concat())?;
+    let common = ["--reset-offsets", "--group", "reset", "--topic", &partition, mode];
+    groups(cluster, &[&common[..], how].concat())
+}
+
+fn reset_to(cluster: &Cluster, how: &[&str], expected: i64) -> Result<()> {
+    let printed = reset(cluster, how, "--execute")?;
+    ensure!(row(&printed, "reset", Some("0"))?[3] == expected.to_string(), "{how:?}: {printed}");
     let after = cluster.committed_offsets("reset", TOPIC, 1)?;
     ensure!(after == [expected], "{how:?}: {after:?} instead of {expected}");
     Ok(())
@@ -114,17 +115,20 @@ fn kafka_consumer_groups_resets_and_deletes() {
     scenario(brisk_brokers().set("log.retention.ms", "-1"), |cluster| {
         fill_topic(cluster)?;
         readers(cluster, Client::confluent("reset", &["assignor=range"]))?.leave_all()?;
-        reset(cluster, &["--to-earliest"], 0)?;
-        reset(cluster, &["--to-offset", "17"], 17)?;
-        reset(cluster, &["--shift-by", "5"], 22)?;
-        reset(cluster, &["--shift-by", "-30"], 0)?;
-        reset(cluster, &["--to-datetime", "2020-01-01T00:29:30.000"], 30)?;
-        reset(cluster, &["--to-current"], 30)?;
-        reset(cluster, &["--by-duration", "PT1H"], RECORDS)?;
-        reset(cluster, &["--to-latest"], RECORDS)?;
+        let dry = reset(cluster, &["--to-earliest"], "--dry-run")?;
+        ensure!(row(&dry, "reset", Some("0"))?[3] == "0", "{dry}");
+        ensure!(cluster.committed_offsets("reset", TOPIC, 1)? == [RECORDS], "a dry run changed something");
+        reset_to(cluster, &["--to-earliest"], 0)?;
+        reset_to(cluster, &["--to-offset", "17"], 17)?;
+        reset_to(cluster, &["--shift-by", "5"], 22)?;
+        reset_to(cluster, &["--shift-by", "-30"], 0)?;
+        reset_to(cluster, &["--to-datetime", "2020-01-01T00:29:30.000"], 30)?;
+        reset_to(cluster, &["--to-current"], 30)?;
+        reset_to(cluster, &["--by-duration", "PT1H"], RECORDS)?;
+        reset_to(cluster, &["--to-latest"], RECORDS)?;
         let plan = cluster.dir().join("plan.csv");
         fs::write(&plan, format!("{TOPIC},0,41\n"))?;
-        reset(cluster, &["--from-file", plan.to_str().context("path")?], 41)?;
+        reset_to(cluster, &["--from-file", plan.to_str().context("path")?], 41)?;
 
         groups(cluster, &["--delete-offsets", "--group", "reset", "--topic", TOPIC])?;
         ensure!(cluster.committed_offsets("reset", TOPIC, 1)? == [-1], "the offsets are still there");

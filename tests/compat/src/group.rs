@@ -187,6 +187,22 @@ impl Group {
         errors.join("\n")
     }
 
+    /// The last of what was told of each partition whose numbers differ, for a failed test.
+    pub fn differences(&self, topic: &str, one: &[i64], other: &[i64]) -> String {
+        let mut lines = Vec::new();
+        for index in (0..one.len()).filter(|index| one[*index] != other[*index]) {
+            let partition = format!("{topic}-{index}");
+            let events = self.stories.iter().flat_map(|story| story.events.iter().map(move |event| (story, event)));
+            let mut told: Vec<_> = events
+                .filter_map(|(story, event)| Some((event.at_ms, story.name.as_str(), about(&event.what, &partition)?)))
+                .collect();
+            told.sort_by_key(|(at_ms, ..)| *at_ms);
+            let last = &told[told.len().saturating_sub(60)..];
+            lines.extend(last.iter().map(|(at_ms, name, what)| format!("{at_ms} {name} {partition} {what}")));
+        }
+        lines.join("\n")
+    }
+
     /// The first offset that a member read of each partition, -1 where it read nothing.
     pub fn first_read(&self, member: &str, topic: &str, partitions: i32) -> Result<Vec<i64>> {
         let mut first = vec![-1; partitions as usize];
@@ -210,6 +226,17 @@ impl Group {
     pub fn stories(&self) -> Result<&[Story]> {
         ensure!(self.members.is_empty(), "{} still has members", self.name);
         Ok(&self.stories)
+    }
+}
+
+/// What an event says of one partition.
+fn about(what: &What, partition: &str) -> Option<String> {
+    match what {
+        What::Assigned { partitions, .. } if partitions.iter().any(|p| p == partition) => Some("assigned".into()),
+        What::Revoked { partitions } if partitions.iter().any(|p| p == partition) => Some("revoked".into()),
+        What::Record { partition: of, offset, .. } if of == partition => Some(format!("read {offset}")),
+        What::Committed { offsets } => offsets.get(partition).map(|next| format!("committed {next}")),
+        What::Assigned { .. } | What::Revoked { .. } | What::Record { .. } | What::Error { .. } | What::Closed => None,
     }
 }
 

@@ -158,15 +158,17 @@ fn resume(cluster: &Cluster, group: &mut Group) -> Result<()> {
     let acknowledged = group.acknowledged(TOPIC, PARTITIONS);
     ensure!(
         acknowledged.iter().zip(&committed).all(|(acknowledged, committed)| acknowledged <= committed),
-        "{} was told that {acknowledged:?} are committed, and {committed:?} are: {}",
+        "{} was told that {acknowledged:?} are committed, and {committed:?} are: {}\n{}",
         group.name,
-        group.errors()
+        group.errors(),
+        group.differences(TOPIC, &acknowledged, &committed)
     );
     ensure!(
         committed == read_to,
-        "{} read to {read_to:?} and committed {committed:?}, {acknowledged:?} of it acknowledged: {}",
+        "{} read to {read_to:?} and committed {committed:?}: {}\n{}",
         group.name,
-        group.errors()
+        group.errors(),
+        group.differences(TOPIC, &read_to, &committed)
     );
     group.start("e", Commit::Automatic)?;
     group.wait("the new member reads every partition", |group| {

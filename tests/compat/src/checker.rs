@@ -69,6 +69,9 @@ fn spans(stories: &[Story]) -> Result<BTreeMap<Partition, Vec<Span>>> {
                         all.entry(partition).or_default().push(Span { until_ms: event.at_ms, ..span });
                     }
                 }
+                What::Generation { generation } => {
+                    open.values_mut().for_each(|span| span.generation = span.generation.or(Some(*generation)));
+                }
                 What::Committed { .. } | What::Error { .. } => {}
             }
         }

@@ -19,6 +19,10 @@ pub enum What {
     Revoked {
         partitions: Vec<Partition>,
     },
+    /// The generation of what it owns, from clients that tell it later than their partitions.
+    Generation {
+        generation: i64,
+    },
     Record {
         partition: Partition,
         offset: i64,
@@ -55,6 +59,7 @@ impl Event {
         let what = match text("event")?.as_str() {
             "assigned" => What::Assigned { partitions: partitions()?, generation: json["generation"].as_i64() },
             "revoked" => What::Revoked { partitions: partitions()? },
+            "generation" => What::Generation { generation: number("generation")? },
             "record" => {
                 What::Record { partition: text("partition")?, offset: number("offset")?, value: text("value")? }
             }

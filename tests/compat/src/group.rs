@@ -236,7 +236,7 @@ fn about(what: &What, partition: &str) -> Option<String> {
         What::Revoked { partitions } if partitions.iter().any(|p| p == partition) => Some("revoked".into()),
         What::Record { partition: of, offset, .. } if of == partition => Some(format!("read {offset}")),
         What::Committed { offsets } => offsets.get(partition).map(|next| format!("committed {next}")),
-        What::Assigned { .. } | What::Revoked { .. } | What::Record { .. } | What::Error { .. } | What::Closed => None,
+        _ => None,
     }
 }
 

@@ -76,7 +76,7 @@ impl Member {
                 What::Assigned { partitions, .. } => owned.extend(partitions.iter().cloned()),
                 What::Revoked { partitions } => owned.retain(|partition| !partitions.contains(partition)),
                 What::Closed => owned.clear(),
-                What::Record { .. } | What::Committed { .. } | What::Error { .. } => {}
+                What::Generation { .. } | What::Record { .. } | What::Committed { .. } | What::Error { .. } => {}
             }
         }
         owned

@@ -16,6 +16,12 @@ consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
   const topics = Object.entries(payload.memberAssignment)
   assigned(topics.flatMap(([topic, partitions]) => partitions.map(partition => `${topic}-${partition}`)))
 })
+// The generation is told with heartbeats only.
+let generation = -1
+consumer.on(consumer.events.HEARTBEAT, ({ payload }) => {
+  if (payload.groupGenerationId !== generation) tell('generation', { generation: payload.groupGenerationId })
+  generation = payload.groupGenerationId
+})
 consumer.on(consumer.events.REBALANCING, revoked)
 consumer.on(consumer.events.CRASH, ({ payload }) => {
   revoked()

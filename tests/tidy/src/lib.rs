@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-/// Folders that hold nothing written here by hand.
+/// What holds nothing written here by hand; `.git` is a file in a worktree.
 const NOT_SOURCE: [&str; 4] = ["target", ".git", "tidelog-data", "__pycache__"];
 
 /// One text file of the tree; `path` is relative to the root, with slashes.
@@ -38,10 +38,11 @@ fn collect(dir: &Path, prefix: &str, found: &mut Vec<SourceFile>) -> Result<()> 
         let entry = entry?;
         let name = entry.file_name().to_string_lossy().into_owned();
         let path = format!("{prefix}{name}");
+        if NOT_SOURCE.contains(&name.as_str()) {
+            continue;
+        }
         if entry.file_type()?.is_dir() {
-            if !NOT_SOURCE.contains(&name.as_str()) {
-                collect(&entry.path(), &format!("{path}/"), found)?;
-            }
+            collect(&entry.path(), &format!("{path}/"), found)?;
         } else if let Ok(text) = fs::read_to_string(entry.path()) {
             found.push(SourceFile { path, text });
         }

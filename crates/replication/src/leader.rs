@@ -254,7 +254,9 @@ impl Leader {
         if fetch.fetch_offset < local.log.start {
             return Err(out_of_range);
         }
-        if fetch.last_fetched_epoch != LeaderEpoch::NONE {
+        // It may have led while there was nothing: the epoch it knows has no records, and ours come after it.
+        let is_empty = fetch.log_start == fetch.fetch_offset && fetch.fetch_offset == local.log.end;
+        if fetch.last_fetched_epoch != LeaderEpoch::NONE && !is_empty {
             let last = fetch.last_fetched_epoch;
             let end = history.end_offset_for_epoch(last).filter(|end| {
                 // An end at our log start is a guess: the epoch is older than all we have.

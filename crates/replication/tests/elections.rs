@@ -261,3 +261,19 @@ fn a_removed_replica_answers_its_producers() {
     assert!(one.has_failed_acks());
     assert_eq!(one.partition.check_produce(Acks::Leader), Err(ProduceError::NotLeaderOrFollower));
 }
+
+/// An epoch without records leaves nothing to cut: after a restart of all, thousands of idle partitions just go on.
+#[test]
+fn a_former_leader_of_an_empty_log_follows_without_starting_over() {
+    let (mut one, mut two, _) = trio();
+    let second = image(2, 2, &[1, 2, 3]);
+    one.apply(&second);
+    two.apply(&second);
+    one.effects.clear();
+    one.fetch_from(&mut two);
+    assert!(!one.effects.iter().any(|effect| matches!(effect, Effect::RestartAt(_) | Effect::TruncateTo(_))));
+    two.produce(3);
+    two.flush();
+    one.catch_up(&mut two);
+    assert_eq!(one.log.end(), 3);
+}

@@ -5,6 +5,7 @@
 //! every parked fetch that was touched. Under load all of it coalesces by itself.
 
 use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -20,11 +21,16 @@ use crate::shard::Shard;
 /// How long appends may keep the shard.
 const TURN_MAX: Duration = Duration::from_millis(20);
 
+/// With so many flushes waiting one thread takes them all: the log syncs them with one sync of the file system.
+const FLUSHES_TOGETHER_MIN: usize = 48;
+
 /// What waits for the next turn.
 #[derive(Default)]
 pub(crate) struct Turn {
     appends: RefCell<Vec<PartitionHandle>>,
-    flushes: RefCell<Vec<PartitionHandle>>,
+    flushes: RefCell<VecDeque<PartitionHandle>>,
+    /// Jobs whose results are still to come.
+    flushing: Cell<usize>,
     reapplied: RefCell<Vec<PartitionHandle>>,
     leaderships: RefCell<Vec<PartitionHandle>>,
     coordinators: RefCell<Vec<Rc<Hosted>>>,
@@ -40,7 +46,7 @@ impl Turn {
     }
 
     pub(crate) fn flush(&self, partition: PartitionHandle) {
-        self.flushes.borrow_mut().push(partition);
+        self.flushes.borrow_mut().push_back(partition);
         self.due.notify();
     }
 
@@ -113,10 +119,28 @@ fn append(shard: &Rc<Shard>, turn: &Turn) {
     }
 }
 
+/// Begins no more flushes than the disk is given at once: what waits gathers appends, and its sync serves more of them.
+fn begin_flushes(shard: &Rc<Shard>, turn: &Turn) {
+    let mut waiting = turn.flushes.borrow_mut();
+    while !waiting.is_empty() && turn.flushing.get() < shard.options.disk.threads {
+        let together = if waiting.len() < FLUSHES_TOGETHER_MIN { 1 } else { waiting.len() };
+        let begun =
+            waiting.drain(..together).filter_map(|partition| Some((partition.key, partition.begin_flush(shard)?)));
+        let round: Vec<_> = begun.collect();
+        if !round.is_empty() {
+            turn.flushing.set(turn.flushing.get() + round.len());
+            shard.disk.flush(round);
+            shard.marks.flushed();
+        }
+    }
+}
+
 fn take_turn(shard: &Rc<Shard>) {
     let turn = &shard.turn;
     turn.due.clear();
-    for result in shard.disk.inbox().take() {
+    let flushed = shard.disk.inbox().take();
+    turn.flushing.set(turn.flushing.get() - flushed.len());
+    for result in flushed {
         if let Some(partition) = shard.partitions.by_key(result.partition) {
             partition.flushed(shard, result.done);
         }
@@ -131,12 +155,7 @@ fn take_turn(shard: &Rc<Shard>) {
         hosted.append(shard);
     }
     append(shard, turn);
-    let flushes = turn.flushes.take();
-    if !flushes.is_empty() {
-        let jobs = flushes.iter().filter_map(|partition| Some((partition.key, partition.begin_flush(shard)?)));
-        shard.disk.flush(jobs);
-        shard.marks.flushed();
-    }
+    begin_flushes(shard, turn);
     for session in turn.sessions.take() {
         session.answer_if_ready(shard);
     }

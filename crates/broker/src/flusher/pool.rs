@@ -9,8 +9,6 @@ use tokio::sync::{Notify, oneshot};
 
 use super::stall::Heartbeats;
 
-/// With so many flushes waiting one thread takes them all: the log syncs them with one sync of the file system.
-const FLUSHES_TOGETHER_MIN: usize = 48;
 /// Threads that only flushes may use.
 const FLUSH_ONLY_THREADS: usize = 2;
 
@@ -37,22 +35,25 @@ impl FlushInbox {
         self.arrived.notified().await;
     }
 
-    fn put(&self, result: FlushResult) {
+    fn put(&self, round: impl Iterator<Item = FlushResult>) {
         let mut results = lock(&self.results);
-        let is_first = results.is_empty();
-        results.push(result);
+        let was_empty = results.is_empty();
+        results.extend(round);
         drop(results);
-        if is_first {
+        if was_empty {
             self.arrived.notify_one();
         }
     }
 }
 
+/// Flushes that one thread runs one after the other or with one sync of the file system, each with its partition's key.
+pub(crate) type FlushRound = Vec<(u64, FlushJob)>;
+
 type Work = Box<dyn FnOnce() + Send>;
 
 #[derive(Default)]
 struct Queues {
-    flushes: VecDeque<(u64, FlushJob)>,
+    flushes: VecDeque<FlushRound>,
     other: VecDeque<Work>,
     other_running: usize,
     closed: bool,
@@ -99,15 +100,9 @@ impl DiskPool {
     }
 
     /// Queues one round of flushes; each result comes by the inbox.
-    pub(crate) fn flush(&self, round: impl IntoIterator<Item = (u64, FlushJob)>) {
-        let mut queues = lock(&self.shared.queues);
-        let before = queues.flushes.len();
-        queues.flushes.extend(round);
-        let added = queues.flushes.len() - before;
-        drop(queues);
-        for _ in 0..added.min(self.threads.len()) {
-            self.shared.work.notify_one();
-        }
+    pub(crate) fn flush(&self, round: FlushRound) {
+        lock(&self.shared.queues).flushes.push_back(round);
+        self.shared.work.notify_one();
     }
 
     /// Runs `work` on a disk thread. The receiver fails only if `work` panicked.
@@ -133,8 +128,7 @@ impl Drop for DiskPool {
 }
 
 enum Next {
-    Flush(u64, FlushJob),
-    FlushAll(VecDeque<(u64, FlushJob)>),
+    Flush(FlushRound),
     Other(Work),
     End,
 }
@@ -142,21 +136,7 @@ enum Next {
 fn work(shared: &Shared, thread: usize) {
     loop {
         match next(shared) {
-            Next::Flush(partition, job) => {
-                shared.heartbeats.began(thread);
-                let done = job.run();
-                shared.heartbeats.ended(thread);
-                shared.inbox.put(FlushResult { partition, done });
-            }
-            Next::FlushAll(all) => {
-                shared.heartbeats.began_many(thread);
-                let (partitions, jobs): (Vec<_>, Vec<_>) = all.into_iter().unzip();
-                let done = FlushJob::run_all(jobs);
-                shared.heartbeats.ended(thread);
-                for (partition, done) in partitions.into_iter().zip(done) {
-                    shared.inbox.put(FlushResult { partition, done });
-                }
-            }
+            Next::Flush(round) => flush(shared, thread, round),
             Next::Other(work) => {
                 work();
                 lock(&shared.queues).other_running -= 1;
@@ -167,14 +147,22 @@ fn work(shared: &Shared, thread: usize) {
     }
 }
 
+fn flush(shared: &Shared, thread: usize, round: FlushRound) {
+    match round.len() {
+        1 => shared.heartbeats.began(thread),
+        _ => shared.heartbeats.began_many(thread),
+    }
+    let (partitions, jobs): (Vec<_>, Vec<_>) = round.into_iter().unzip();
+    let done = FlushJob::run_all(jobs);
+    shared.heartbeats.ended(thread);
+    shared.inbox.put(partitions.into_iter().zip(done).map(|(partition, done)| FlushResult { partition, done }));
+}
+
 fn next(shared: &Shared) -> Next {
     let mut queues = lock(&shared.queues);
     loop {
-        if queues.flushes.len() >= FLUSHES_TOGETHER_MIN {
-            return Next::FlushAll(std::mem::take(&mut queues.flushes));
-        }
-        if let Some((partition, job)) = queues.flushes.pop_front() {
-            return Next::Flush(partition, job);
+        if let Some(round) = queues.flushes.pop_front() {
+            return Next::Flush(round);
         }
         if queues.other_running < shared.other_max
             && let Some(work) = queues.other.pop_front()

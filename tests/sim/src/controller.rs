@@ -7,7 +7,8 @@ use std::rc::Rc;
 use tidelog_metadata::config::StaticConfigs;
 use tidelog_metadata::{
     AlterPartition, BrokerIdentity, BrokerRegistration, ConfigResourceType, Context, CreateOrigin, Endpoint, IsrMember,
-    LeaderRecovery, LogPosition, Node, PartitionAlteration, Patience, ReplicaReport, Request, Response, Round, TopicIdPartition,
+    LeaderRecovery, LogPosition, Node, PartitionAlteration, Patience, ReplicaReport, Request, Response, Round,
+    TopicIdPartition,
 };
 use tidelog_replication::{IsrOutcome, IsrProposal};
 use tidelog_wire::messages::create_topics_request::{CreatableReplicaAssignment, CreatableTopic, CreatableTopicConfig};

@@ -10,9 +10,7 @@ use tidelog_client::Connection;
 use tidelog_cluster_tests::{Cluster, Target};
 use tidelog_wire::messages::join_group_request::JoinGroupRequestProtocol;
 use tidelog_wire::messages::sync_group_request::SyncGroupRequestAssignment;
-use tidelog_wire::messages::{
-    HeartbeatRequest, JoinGroupRequest, JoinGroupResponse, SyncGroupRequest,
-};
+use tidelog_wire::messages::{HeartbeatRequest, JoinGroupRequest, JoinGroupResponse, SyncGroupRequest};
 use tidelog_wire::{ErrorCode, Str};
 use tokio::sync::watch;
 use tokio::task::JoinSet;

@@ -6,9 +6,9 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use tidelog_client::{ConnectOptions, Connection};
 use tidelog_cluster_tests::Cluster;
+use tidelog_wire::messages::metadata_request::MetadataRequestTopic;
 use tidelog_wire::messages::offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic};
 use tidelog_wire::messages::{FindCoordinatorRequest, MetadataRequest, OffsetCommitRequest};
-use tidelog_wire::messages::metadata_request::MetadataRequestTopic;
 use tidelog_wire::{ErrorCode, Str, Uuid};
 use tokio::time::{Instant, sleep};
 

@@ -4,24 +4,24 @@ use std::ops::RangeInclusive;
 use std::rc::Rc;
 
 use bytes::Bytes;
-use tidelog_wire::frame::{self, RequestFrame};
-use tidelog_wire::{ApiKey, DecodeError, Message, Request};
-use tokio::time::Instant;
-use tracing::{error, warn};
+use tidelog_wire::frame::RequestFrame;
+use tidelog_wire::messages::ApiVersionsRequest;
+use tidelog_wire::{ApiKey, DecodeError, Request};
 
-use crate::api::{self, Api, Context};
+use crate::api::{self, Api};
+use crate::call::{Call, Context, Reply, refuse};
 use crate::net::{ConnectionInfo, Ticket};
 use crate::shard::Shard;
 
 /// One served API.
-pub(crate) struct Served {
-    pub key: ApiKey,
-    pub versions: RangeInclusive<i16>,
+struct Served {
+    key: ApiKey,
+    versions: RangeInclusive<i16>,
     handle: fn(Call),
 }
 
 /// Everything that is served, and nothing else is advertised.
-pub(crate) static SERVED: &[Served] = &[
+static SERVED: &[Served] = &[
     Served { key: ApiKey::Produce, versions: api::produce::VERSIONS, handle: api::produce::handle },
     Served { key: ApiKey::Fetch, versions: api::fetch::VERSIONS, handle: api::fetch::handle },
     answered::<api::list_offsets::ListOffsets>(),
@@ -35,7 +35,7 @@ pub(crate) static SERVED: &[Served] = &[
     answered::<api::sync_group::SyncGroup>(),
     answered::<api::describe_groups::DescribeGroups>(),
     answered::<api::list_groups::ListGroups>(),
-    answered::<api::api_versions::ApiVersions>(),
+    Served { key: ApiKey::ApiVersions, versions: api::api_versions::VERSIONS, handle: api_versions },
     answered::<api::create_topics::CreateTopics>(),
     answered::<api::delete_topics::DeleteTopics>(),
     answered::<api::delete_records::DeleteRecords>(),
@@ -65,67 +65,6 @@ const fn answered<A: Api>() -> Served {
     Served { key: <A::Request as Request>::KEY, versions: A::VERSIONS, handle: answer::<A> }
 }
 
-/// One request on its way to its handler.
-pub(crate) struct Call {
-    pub context: Context,
-    pub frame: RequestFrame,
-    pub reply: Reply,
-}
-
-/// The duty to answer a request of known version.
-pub(crate) struct Reply {
-    shard: Rc<Shard>,
-    ticket: Ticket,
-    key: ApiKey,
-    version: i16,
-    correlation_id: i32,
-    arrived: Instant,
-}
-
-impl Reply {
-    pub(crate) fn send(self, response: &impl Message) {
-        let version = self.version;
-        self.send_version(response, version);
-    }
-
-    /// For the one answer that is not of the request's version (ApiVersions).
-    pub(crate) fn send_version(self, response: &impl Message, version: i16) {
-        self.shard.metrics.request_answered(self.key, self.arrived.elapsed());
-        match frame::encode_response(self.key, version, self.correlation_id, response) {
-            Ok(frame) => self.ticket.send(frame),
-            Err(reason) => {
-                error!(api = self.key.name(), version, %reason, "response cannot be encoded, disconnecting");
-                self.ticket.disconnect();
-            }
-        }
-    }
-
-    /// The request asked for no answer (acks=0).
-    pub(crate) fn send_nothing(self) {
-        self.shard.metrics.request_answered(self.key, self.arrived.elapsed());
-        self.ticket.send_nothing();
-    }
-
-    /// Ends the connection instead of answering.
-    pub(crate) fn disconnect(self) {
-        self.ticket.disconnect();
-    }
-}
-
-impl Call {
-    /// The decoded request, or a disconnected peer.
-    pub(crate) fn decode<R: Request>(self) -> Option<(Context, R, Reply)> {
-        match self.frame.decode::<R>() {
-            Ok(request) => Some((self.context, request, self.reply)),
-            Err(reason) => {
-                refuse(&self.context.shard, &self.context.connection, &reason);
-                self.reply.disconnect();
-                None
-            }
-        }
-    }
-}
-
 /// Handles one frame. Whatever is wrong with it ends in an answer or a disconnect, never in silence.
 pub(crate) fn request(shard: &Rc<Shard>, connection: &Rc<ConnectionInfo>, frame: Bytes, ticket: Ticket) {
     let frame = match RequestFrame::parse(frame) {
@@ -136,14 +75,7 @@ pub(crate) fn request(shard: &Rc<Shard>, connection: &Rc<ConnectionInfo>, frame:
         }
     };
     let (key, version) = (frame.api_key, frame.api_version);
-    let reply = Reply {
-        shard: Rc::clone(shard),
-        ticket,
-        key,
-        version,
-        correlation_id: frame.correlation_id,
-        arrived: Instant::now(),
-    };
+    let reply = Reply::new(shard, ticket, &frame);
     match SERVED.iter().find(|served| served.key == key) {
         Some(served) if served.versions.contains(&version) => {
             let client_id = frame.client_id.clone();
@@ -161,10 +93,11 @@ pub(crate) fn request(shard: &Rc<Shard>, connection: &Rc<ConnectionInfo>, frame:
     }
 }
 
-fn refuse(shard: &Shard, connection: &ConnectionInfo, reason: &DecodeError) {
-    shard.metrics.bad_requests.add(1);
-    if let Some(suppressed) = shard.bad_input_log.permit() {
-        warn!(peer = %connection.address, %reason, suppressed, "disconnecting");
+/// The one API whose answer is this table.
+fn api_versions(call: Call) {
+    if let Some((context, request, reply)) = call.decode::<ApiVersionsRequest>() {
+        let served = SERVED.iter().map(|served| (served.key, &served.versions));
+        reply.send(&api::api_versions::answer(&context, &request, served));
     }
 }
 

@@ -10,6 +10,7 @@ mod admin_http;
 mod api;
 mod background;
 mod broker;
+mod call;
 mod checkpoint;
 mod cleaner;
 mod clock;

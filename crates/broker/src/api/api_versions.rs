@@ -9,43 +9,42 @@ use tidelog_wire::messages::api_versions_response::{ApiVersion, FinalizedFeature
 use tidelog_wire::messages::{ApiVersionsRequest, ApiVersionsResponse};
 use tidelog_wire::{ApiKey, ErrorCode, Request, Str};
 
-use super::{Api, Context};
-use crate::dispatch::SERVED;
+use super::Context;
 
-pub(crate) struct ApiVersions;
+pub(crate) const VERSIONS: RangeInclusive<i16> = 0..=4;
 
-impl Api for ApiVersions {
-    type Request = ApiVersionsRequest;
-    const VERSIONS: RangeInclusive<i16> = 0..=4;
-
-    async fn answer(context: Context, request: ApiVersionsRequest) -> ApiVersionsResponse {
-        if context.version >= 3 && !is_valid_software_name(&request) {
-            return ApiVersionsResponse { error_code: ErrorCode::INVALID_REQUEST, ..ApiVersionsResponse::default() };
-        }
-        let image = context.shard.image();
-        let finalized_features: Vec<_> = image
-            .features()
-            .map(|(name, level)| FinalizedFeatureKey {
-                name: name.clone(),
-                max_version_level: level,
-                min_version_level: level,
-            })
-            .collect();
-        let supported_features = finalized_features
-            .iter()
-            .map(|feature| SupportedFeatureKey {
-                name: feature.name.clone(),
-                min_version: 1,
-                max_version: feature.max_version_level,
-            })
-            .collect();
-        ApiVersionsResponse {
-            api_keys: served_versions(),
-            finalized_features_epoch: 0,
-            finalized_features,
-            supported_features,
-            ..ApiVersionsResponse::default()
-        }
+/// `served` is what dispatch has.
+pub(crate) fn answer<'a>(
+    context: &Context,
+    request: &ApiVersionsRequest,
+    served: impl Iterator<Item = (ApiKey, &'a RangeInclusive<i16>)>,
+) -> ApiVersionsResponse {
+    if context.version >= 3 && !is_valid_software_name(request) {
+        return ApiVersionsResponse { error_code: ErrorCode::INVALID_REQUEST, ..ApiVersionsResponse::default() };
+    }
+    let image = context.shard.image();
+    let finalized_features: Vec<_> = image
+        .features()
+        .map(|(name, level)| FinalizedFeatureKey {
+            name: name.clone(),
+            max_version_level: level,
+            min_version_level: level,
+        })
+        .collect();
+    let supported_features = finalized_features
+        .iter()
+        .map(|feature| SupportedFeatureKey {
+            name: feature.name.clone(),
+            min_version: 1,
+            max_version: feature.max_version_level,
+        })
+        .collect();
+    ApiVersionsResponse {
+        api_keys: advertised(served),
+        finalized_features_epoch: 0,
+        finalized_features,
+        supported_features,
+        ..ApiVersionsResponse::default()
     }
 }
 
@@ -55,20 +54,19 @@ pub(crate) fn unsupported_version() -> ApiVersionsResponse {
         error_code: ErrorCode::UNSUPPORTED_VERSION,
         api_keys: vec![ApiVersion {
             api_key: ApiVersionsRequest::KEY.code(),
-            min_version: *ApiVersions::VERSIONS.start(),
-            max_version: *ApiVersions::VERSIONS.end(),
+            min_version: *VERSIONS.start(),
+            max_version: *VERSIONS.end(),
         }],
         ..ApiVersionsResponse::default()
     }
 }
 
-fn served_versions() -> Vec<ApiVersion> {
-    let mut versions: Vec<_> = SERVED
-        .iter()
-        .map(|served| ApiVersion {
-            api_key: served.key.code(),
-            min_version: advertised_min(served.key, *served.versions.start()),
-            max_version: *served.versions.end(),
+fn advertised<'a>(served: impl Iterator<Item = (ApiKey, &'a RangeInclusive<i16>)>) -> Vec<ApiVersion> {
+    let mut versions: Vec<_> = served
+        .map(|(key, versions)| ApiVersion {
+            api_key: key.code(),
+            min_version: advertised_min(key, *versions.start()),
+            max_version: *versions.end(),
         })
         .collect();
     versions.sort_by_key(|version| version.api_key);

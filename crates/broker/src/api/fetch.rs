@@ -14,7 +14,7 @@ use tidelog_wire::types::{BrokerEpoch, BrokerId, LeaderEpoch, Offset, PartitionI
 use tidelog_wire::{ErrorCode, Str, Uuid};
 
 use super::Context;
-use crate::dispatch::Call;
+use crate::call::Call;
 use crate::fetch::{Asked, FetchCall, FetchSession, Reader, TopicKey};
 
 pub(crate) const VERSIONS: RangeInclusive<i16> = 4..=18;

@@ -4,14 +4,12 @@
 //! sockets, files nor Raft. Adding an API is one file here and one line in [`crate::dispatch`].
 
 use std::ops::RangeInclusive;
-use std::rc::Rc;
 
 use tidelog_metadata::{Image, Partition};
+use tidelog_wire::Request;
 use tidelog_wire::types::BrokerId;
-use tidelog_wire::{Request, Str};
 
-use crate::net::ConnectionInfo;
-use crate::shard::Shard;
+pub(crate) use crate::call::Context;
 
 pub(crate) mod alter_configs;
 pub(crate) mod alter_partition_reassignments;
@@ -77,14 +75,6 @@ pub(crate) trait Api: 'static {
     const VERSIONS: RangeInclusive<i16>;
 
     async fn answer(context: Context, request: Self::Request) -> <Self::Request as Request>::Response;
-}
-
-/// What a handler has besides its request.
-pub(crate) struct Context {
-    pub shard: Rc<Shard>,
-    pub connection: Rc<ConnectionInfo>,
-    pub version: i16,
-    pub client_id: Option<Str>,
 }
 
 /// Brokers as messages name them.

@@ -24,8 +24,8 @@ use tidelog_wire::{ErrorCode, Uuid};
 use tokio::time::{Instant, timeout};
 
 use super::Context;
+use crate::call::{Call, Reply};
 use crate::cluster_view::LeaderHint;
-use crate::dispatch::{Call, Reply};
 use crate::net::HeldRequests;
 use crate::partition::{AppendOutcome, PartitionHandle, PendingProduce, ProduceReply, Refusal, ReplyTo};
 use crate::shard::Shard;

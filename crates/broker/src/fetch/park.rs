@@ -12,7 +12,7 @@ use super::draft::{Draft, Marks};
 use super::look::Look;
 use super::session::{FetchSession, Reader};
 use super::slot::SlotState;
-use crate::dispatch::Reply;
+use crate::call::Reply;
 use crate::net::ListenerInfo;
 use crate::partition::PartitionHandle;
 use crate::shard::Shard;

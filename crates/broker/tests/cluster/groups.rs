@@ -9,7 +9,7 @@ use tidelog_wire::messages::{FindCoordinatorRequest, OffsetCommitRequest, Offset
 use tidelog_wire::{ErrorCode, Str, Uuid};
 use tokio::time::{Instant, sleep};
 
-use crate::harness::{Cluster, DEADLINE, batch, produce};
+use crate::harness::{Cluster, DEADLINE, batch, keyed_batch, produce};
 
 const GROUP: &str = "readers";
 const TOPIC: &str = "read";
@@ -101,13 +101,15 @@ async fn only_administration_tools_write_to_the_offsets_topic() {
     coordinator(&cluster, 1).await.expect("a coordinator");
     let topic_id = cluster.leader_where("__consumer_offsets", |leader| leader.isr == 1).await.topic_id;
     let client = cluster.connect(1).await;
-    let refused = produce(&client, topic_id, batch("x"), -1).await;
+    let refused = produce(&client, topic_id, keyed_batch("x", "y"), -1).await;
     assert_eq!(refused.error_code, ErrorCode::INVALID_TOPIC_EXCEPTION);
 
     let options = ConnectOptions { client_id: Str::from_static("__admin_client"), ..ConnectOptions::default() };
     let address = cluster.address(1);
     let admin = Connection::connect(&address.ip().to_string(), address.port(), &options).await.expect("accepted");
-    assert_eq!(produce(&admin, topic_id, batch("x"), -1).await.error_code, ErrorCode::NONE);
+    assert_eq!(produce(&admin, topic_id, keyed_batch("x", "y"), -1).await.error_code, ErrorCode::NONE);
+    // The topic is compacted.
+    assert_eq!(produce(&admin, topic_id, batch("y"), -1).await.error_code, ErrorCode::INVALID_RECORD);
 }
 
 #[tokio::test]

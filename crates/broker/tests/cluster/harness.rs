@@ -205,8 +205,16 @@ pub fn rack_of(node_id: i32) -> String {
 
 /// One batch of one record.
 pub fn batch(value: &str) -> Bytes {
+    batch_of(None, value)
+}
+
+pub fn keyed_batch(key: &str, value: &str) -> Bytes {
+    batch_of(Some(key.as_bytes()), value)
+}
+
+fn batch_of(key: Option<&[u8]>, value: &str) -> Bytes {
     let mut batch = BatchBuilder::new(Compression::None);
-    batch.append(now_ms(), None, Some(value.as_bytes()), &[]);
+    batch.append(now_ms(), key, Some(value.as_bytes()), &[]);
     batch.build().expect("a small batch")
 }
 

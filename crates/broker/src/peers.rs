@@ -10,17 +10,21 @@ use crate::clock::Clock;
 
 /// A death is believed for so long; by then the controller has said what became of the broker.
 const DEATH_BELIEVED_MS: i64 = 2_000;
+/// So long clients may take to act upon what changed, before the next change.
+const NEWS_MS: i64 = 2_000;
 
 /// Contacts with other brokers, on the shard's monotonic clock.
 pub(crate) struct Peers {
     clock: Clock,
     last_heard_ms: RefCell<HashMap<BrokerId, i64>>,
     died_ms: RefCell<HashMap<BrokerId, i64>>,
+    /// When the controller last changed what it says of a broker.
+    spoken_of_ms: RefCell<HashMap<BrokerId, i64>>,
 }
 
 impl Peers {
     pub(crate) fn new(clock: Clock) -> Self {
-        Self { clock, last_heard_ms: RefCell::default(), died_ms: RefCell::default() }
+        Self { clock, last_heard_ms: RefCell::default(), died_ms: RefCell::default(), spoken_of_ms: RefCell::default() }
     }
 
     /// A Fetch of the broker arrived, or an answer to one of ours.
@@ -42,6 +46,13 @@ impl Peers {
     /// The controller said something new of the broker: what our sockets told is old news.
     pub(crate) fn image_spoke(&self, broker: BrokerId) {
         self.died_ms.borrow_mut().remove(&broker);
+        self.spoken_of_ms.borrow_mut().insert(broker, self.clock.monotonic_ms());
+    }
+
+    /// The controller has only just said something new of the broker.
+    pub(crate) fn is_news(&self, broker: BrokerId) -> bool {
+        let spoken_of_ms = self.spoken_of_ms.borrow().get(&broker).copied();
+        spoken_of_ms.is_some_and(|spoken| self.clock.monotonic_ms() - spoken < NEWS_MS)
     }
 
     /// A connection died and nothing has been heard since (DESIGN 7.11).

@@ -131,13 +131,15 @@ impl View<'_> {
         }
     }
 
-    /// Brokers that are up, and for a moment those that just died: a client drops the queues of a broker that vanishes
-    /// before its partitions have new leaders. Never none: then those that were there are the ones to ask again.
+    /// Brokers that are up, and for a moment those that just died, also when their partitions have new leaders already:
+    /// librdkafka takes a partition that moves off a broker in the very answer in which the broker vanishes for one without
+    /// a leader, and stands still for a second. Never none: then those that were there are the ones to ask again.
     fn brokers(&self) -> Vec<MetadataResponseBroker> {
         let listener = &self.context.connection.listener.name;
         let all_fenced = self.image.brokers().all(|broker| broker.fenced);
         let is_listed = |broker: &&tidelog_metadata::Broker| {
-            !broker.fenced || all_fenced || self.context.shard.peers.is_suspect(broker.id)
+            let peers = &self.context.shard.peers;
+            !broker.fenced || all_fenced || peers.is_suspect(broker.id) || peers.is_news(broker.id)
         };
         self.image
             .brokers()

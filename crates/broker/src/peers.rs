@@ -18,13 +18,13 @@ pub(crate) struct Peers {
     clock: Clock,
     last_heard_ms: RefCell<HashMap<BrokerId, i64>>,
     died_ms: RefCell<HashMap<BrokerId, i64>>,
-    /// When the controller last changed what it says of a broker.
-    spoken_of_ms: RefCell<HashMap<BrokerId, i64>>,
+    /// When the controller's word on a broker came that we had seen to die.
+    settled_ms: RefCell<HashMap<BrokerId, i64>>,
 }
 
 impl Peers {
     pub(crate) fn new(clock: Clock) -> Self {
-        Self { clock, last_heard_ms: RefCell::default(), died_ms: RefCell::default(), spoken_of_ms: RefCell::default() }
+        Self { clock, last_heard_ms: RefCell::default(), died_ms: RefCell::default(), settled_ms: RefCell::default() }
     }
 
     /// A Fetch of the broker arrived, or an answer to one of ours.
@@ -45,14 +45,16 @@ impl Peers {
 
     /// The controller said something new of the broker: what our sockets told is old news.
     pub(crate) fn image_spoke(&self, broker: BrokerId) {
-        self.died_ms.borrow_mut().remove(&broker);
-        self.spoken_of_ms.borrow_mut().insert(broker, self.clock.monotonic_ms());
+        if self.died_ms.borrow_mut().remove(&broker).is_some() {
+            self.settled_ms.borrow_mut().insert(broker, self.clock.monotonic_ms());
+        }
     }
 
-    /// The controller has only just said something new of the broker.
-    pub(crate) fn is_news(&self, broker: BrokerId) -> bool {
-        let spoken_of_ms = self.spoken_of_ms.borrow().get(&broker).copied();
-        spoken_of_ms.is_some_and(|spoken| self.clock.monotonic_ms() - spoken < NEWS_MS)
+    /// We saw it die, and the controller has only just said what that means. One that merely fell silent is not meant: it
+    /// may be alive, cut off from everybody but the clients, and must not be asked.
+    pub(crate) fn has_just_died(&self, broker: BrokerId) -> bool {
+        let settled_ms = self.settled_ms.borrow().get(&broker).copied();
+        settled_ms.is_some_and(|settled| self.clock.monotonic_ms() - settled < NEWS_MS)
     }
 
     /// A connection died and nothing has been heard since (DESIGN 7.11).

@@ -139,7 +139,7 @@ impl View<'_> {
         let all_fenced = self.image.brokers().all(|broker| broker.fenced);
         let is_listed = |broker: &&tidelog_metadata::Broker| {
             let peers = &self.context.shard.peers;
-            !broker.fenced || all_fenced || peers.is_suspect(broker.id) || peers.is_news(broker.id)
+            !broker.fenced || all_fenced || peers.is_suspect(broker.id) || peers.has_just_died(broker.id)
         };
         self.image
             .brokers()

@@ -48,7 +48,7 @@ impl Coordinator {
         now_ms: i64,
         topics: &dyn Topics,
         caller: &Caller,
-        request: JoinGroupRequest,
+        request: &JoinGroupRequest,
     ) -> Outcome {
         self.turn(now_ms, topics, |groups, turn| classic::join(groups, turn, caller, request))
     }
@@ -58,7 +58,7 @@ impl Coordinator {
         now_ms: i64,
         topics: &dyn Topics,
         caller: &Caller,
-        request: SyncGroupRequest,
+        request: &SyncGroupRequest,
     ) -> Outcome {
         self.turn(now_ms, topics, |groups, turn| classic::sync(groups, turn, caller, request))
     }
@@ -78,7 +78,7 @@ impl Coordinator {
         now_ms: i64,
         topics: &dyn Topics,
         caller: &Caller,
-        request: LeaveGroupRequest,
+        request: &LeaveGroupRequest,
     ) -> Outcome {
         self.turn(now_ms, topics, |groups, turn| classic::leave(groups, turn, caller, request))
     }
@@ -88,7 +88,7 @@ impl Coordinator {
         now_ms: i64,
         topics: &dyn Topics,
         caller: &Caller,
-        request: ConsumerGroupHeartbeatRequest,
+        request: &ConsumerGroupHeartbeatRequest,
     ) -> Outcome {
         self.turn(now_ms, topics, |groups, turn| consumer::heartbeat(groups, turn, caller, request))
     }
@@ -99,7 +99,7 @@ impl Coordinator {
         now_ms: i64,
         topics: &dyn Topics,
         caller: &Caller,
-        request: OffsetCommitRequest,
+        request: &OffsetCommitRequest,
     ) -> Outcome {
         self.turn(now_ms, topics, |groups, turn| offsets::commit(groups, turn, caller, request))
     }
@@ -110,7 +110,7 @@ impl Coordinator {
         now_ms: i64,
         topics: &dyn Topics,
         caller: &Caller,
-        request: OffsetFetchRequestGroup,
+        request: &OffsetFetchRequestGroup,
     ) -> Outcome {
         self.turn(now_ms, topics, |groups, turn| offsets::fetch(groups, turn, caller, request))
     }
@@ -120,7 +120,7 @@ impl Coordinator {
         now_ms: i64,
         topics: &dyn Topics,
         caller: &Caller,
-        request: OffsetDeleteRequest,
+        request: &OffsetDeleteRequest,
     ) -> Outcome {
         self.turn(now_ms, topics, |groups, turn| offsets::delete(groups, turn, caller, request))
     }

@@ -54,6 +54,35 @@ pub enum Response {
     ConsumerGroupDescribe(consumer_group_describe_response::DescribedGroup),
 }
 
+/// Each kind of response can be taken out of [`Response`]; whoever is not of the kind comes back.
+macro_rules! kinds {
+    ($($kind:ident($response:ty)),* $(,)?) => {
+        $(impl TryFrom<Response> for $response {
+            type Error = Response;
+
+            fn try_from(response: Response) -> Result<Self, Response> {
+                match response {
+                    Response::$kind(response) => Ok(response),
+                    other => Err(other),
+                }
+            }
+        })*
+    };
+}
+kinds! {
+    JoinGroup(JoinGroupResponse),
+    SyncGroup(SyncGroupResponse),
+    Heartbeat(HeartbeatResponse),
+    LeaveGroup(LeaveGroupResponse),
+    OffsetCommit(OffsetCommitResponse),
+    OffsetFetch(offset_fetch_response::OffsetFetchResponseGroup),
+    OffsetDelete(OffsetDeleteResponse),
+    DescribeGroup(describe_groups_response::DescribedGroup),
+    DeleteGroup(delete_groups_response::DeletableGroupResult),
+    ConsumerGroupHeartbeat(ConsumerGroupHeartbeatResponse),
+    ConsumerGroupDescribe(consumer_group_describe_response::DescribedGroup),
+}
+
 /// What is due when a timer fires. A key has at most one timer: booking it again moves it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum TimerKey {

@@ -5,7 +5,6 @@
 use std::ops::RangeInclusive;
 
 use futures::future::join_all;
-use tidelog_coordinator::Response;
 use tidelog_wire::messages::consumer_group_describe_response::DescribedGroup;
 use tidelog_wire::messages::{ConsumerGroupDescribeRequest, ConsumerGroupDescribeResponse};
 use tidelog_wire::{ErrorCode, Str};
@@ -30,16 +29,9 @@ impl Api for ConsumerGroupDescribe {
 }
 
 async fn describe(context: &Context, group_id: &Str) -> DescribedGroup {
-    let described = groups::ask(
-        context,
-        group_id,
-        Access::Reads,
-        |coordinator, now_ms, topics, caller| coordinator.consumer_group_describe(now_ms, topics, caller, group_id),
-        |response| match response {
-            Response::ConsumerGroupDescribe(response) => Some(response),
-            _ => None,
-        },
-    );
+    let described = groups::ask(context, group_id, Access::Reads, |coordinator, now_ms, topics, caller| {
+        coordinator.consumer_group_describe(now_ms, topics, caller, group_id)
+    });
     described.await.unwrap_or_else(|error_code| DescribedGroup {
         error_code,
         group_id: group_id.clone(),

@@ -4,7 +4,6 @@
 
 use std::ops::RangeInclusive;
 
-use tidelog_coordinator::Response;
 use tidelog_wire::messages::{ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse};
 
 use super::{Api, Context, groups};
@@ -17,18 +16,10 @@ impl Api for ConsumerGroupHeartbeat {
     const VERSIONS: RangeInclusive<i16> = 0..=1;
 
     async fn answer(context: Context, request: ConsumerGroupHeartbeatRequest) -> ConsumerGroupHeartbeatResponse {
-        let group = request.group_id.clone();
         // Most heartbeats change nothing, and a member must not be lost because records cannot be committed.
-        let heard = groups::ask(
-            &context,
-            &group,
-            Access::Reads,
-            |coordinator, now_ms, topics, caller| coordinator.consumer_group_heartbeat(now_ms, topics, caller, request),
-            |response| match response {
-                Response::ConsumerGroupHeartbeat(response) => Some(response),
-                _ => None,
-            },
-        );
+        let heard = groups::ask(&context, &request.group_id, Access::Reads, |coordinator, now_ms, topics, caller| {
+            coordinator.consumer_group_heartbeat(now_ms, topics, caller, &request)
+        });
         heard.await.unwrap_or_else(|error_code| ConsumerGroupHeartbeatResponse {
             error_code,
             ..ConsumerGroupHeartbeatResponse::default()

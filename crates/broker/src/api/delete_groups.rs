@@ -5,7 +5,6 @@
 use std::ops::RangeInclusive;
 
 use futures::future::join_all;
-use tidelog_coordinator::Response;
 use tidelog_wire::Str;
 use tidelog_wire::messages::delete_groups_response::DeletableGroupResult;
 use tidelog_wire::messages::{DeleteGroupsRequest, DeleteGroupsResponse};
@@ -26,15 +25,8 @@ impl Api for DeleteGroups {
 }
 
 async fn delete(context: &Context, group_id: &Str) -> DeletableGroupResult {
-    let deleted = groups::ask(
-        context,
-        group_id,
-        Access::Writes,
-        |coordinator, now_ms, topics, caller| coordinator.delete_group(now_ms, topics, caller, group_id),
-        |response| match response {
-            Response::DeleteGroup(response) => Some(response),
-            _ => None,
-        },
-    );
+    let deleted = groups::ask(context, group_id, Access::Writes, |coordinator, now_ms, topics, caller| {
+        coordinator.delete_group(now_ms, topics, caller, group_id)
+    });
     deleted.await.unwrap_or_else(|error_code| DeletableGroupResult { group_id: group_id.clone(), error_code })
 }

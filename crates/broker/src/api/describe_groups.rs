@@ -5,7 +5,6 @@
 use std::ops::RangeInclusive;
 
 use futures::future::join_all;
-use tidelog_coordinator::Response;
 use tidelog_wire::ErrorCode;
 use tidelog_wire::Str;
 use tidelog_wire::messages::describe_groups_response::DescribedGroup;
@@ -31,16 +30,9 @@ impl Api for DescribeGroups {
 }
 
 async fn describe(context: &Context, group_id: &Str) -> DescribedGroup {
-    let described = groups::ask(
-        context,
-        group_id,
-        Access::Reads,
-        |coordinator, now_ms, topics, caller| coordinator.describe_group(now_ms, topics, caller, group_id),
-        |response| match response {
-            Response::DescribeGroup(response) => Some(response),
-            _ => None,
-        },
-    );
+    let described = groups::ask(context, group_id, Access::Reads, |coordinator, now_ms, topics, caller| {
+        coordinator.describe_group(now_ms, topics, caller, group_id)
+    });
     described.await.unwrap_or_else(|error_code| DescribedGroup {
         error_code,
         group_id: group_id.clone(),

@@ -14,18 +14,17 @@ pub(super) fn group_operations(are_asked_for: bool) -> i32 {
     if are_asked_for { GROUP_OPERATIONS } else { i32::MIN }
 }
 
-/// Has the coordinator of `group` run `operation`. `expected` picks the operation's own kind of response.
-pub(super) async fn ask<R>(
+/// Has the coordinator of `group` run `operation`, whose own kind of response `R` is.
+pub(super) async fn ask<R: TryFrom<Response>>(
     context: &Context,
     group: &str,
     access: Access,
     operation: impl FnOnce(&mut Coordinator, i64, &dyn Topics, &Caller<'_>) -> Outcome,
-    expected: impl FnOnce(Response) -> Option<R>,
 ) -> Result<R, ErrorCode> {
     let host = client_host(context);
     let asking = asking(context, &host, access);
     let response = Coordinators::ask(&context.shard, group, &asking, operation).await?;
-    expected(response).ok_or(ErrorCode::UNKNOWN_SERVER_ERROR)
+    response.try_into().map_err(|_| ErrorCode::UNKNOWN_SERVER_ERROR)
 }
 
 /// The caller's address as Kafka shows it.

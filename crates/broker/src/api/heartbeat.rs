@@ -4,7 +4,6 @@
 
 use std::ops::RangeInclusive;
 
-use tidelog_coordinator::Response;
 use tidelog_wire::messages::{HeartbeatRequest, HeartbeatResponse};
 
 use super::{Api, Context, groups};
@@ -17,16 +16,9 @@ impl Api for Heartbeat {
     const VERSIONS: RangeInclusive<i16> = 0..=4;
 
     async fn answer(context: Context, request: HeartbeatRequest) -> HeartbeatResponse {
-        let heard = groups::ask(
-            &context,
-            &request.group_id,
-            Access::Reads,
-            |coordinator, now_ms, topics, caller| coordinator.heartbeat(now_ms, topics, caller, &request),
-            |response| match response {
-                Response::Heartbeat(response) => Some(response),
-                _ => None,
-            },
-        );
+        let heard = groups::ask(&context, &request.group_id, Access::Reads, |coordinator, now_ms, topics, caller| {
+            coordinator.heartbeat(now_ms, topics, caller, &request)
+        });
         heard.await.unwrap_or_else(|error_code| HeartbeatResponse { error_code, ..HeartbeatResponse::default() })
     }
 }

@@ -6,7 +6,6 @@
 
 use std::ops::RangeInclusive;
 
-use tidelog_coordinator::Response;
 use tidelog_wire::messages::{JoinGroupRequest, JoinGroupResponse};
 use tidelog_wire::{ErrorCode, Str};
 
@@ -20,18 +19,10 @@ impl Api for JoinGroup {
     const VERSIONS: RangeInclusive<i16> = 0..=9;
 
     async fn answer(context: Context, request: JoinGroupRequest) -> JoinGroupResponse {
-        let (group, member_id) = (request.group_id.clone(), request.member_id.detached());
-        let joined = groups::ask(
-            &context,
-            &group,
-            Access::Writes,
-            |coordinator, now_ms, topics, caller| coordinator.join_group(now_ms, topics, caller, request),
-            |response| match response {
-                Response::JoinGroup(response) => Some(response),
-                _ => None,
-            },
-        );
-        joined.await.unwrap_or_else(|code| refused(context.version, member_id, code))
+        let joined = groups::ask(&context, &request.group_id, Access::Writes, |coordinator, now_ms, topics, caller| {
+            coordinator.join_group(now_ms, topics, caller, &request)
+        });
+        joined.await.unwrap_or_else(|code| refused(context.version, request.member_id, code))
     }
 }
 

@@ -4,7 +4,6 @@
 
 use std::ops::RangeInclusive;
 
-use tidelog_coordinator::Response;
 use tidelog_wire::messages::{LeaveGroupRequest, LeaveGroupResponse};
 
 use super::{Api, Context, groups};
@@ -17,17 +16,9 @@ impl Api for LeaveGroup {
     const VERSIONS: RangeInclusive<i16> = 0..=5;
 
     async fn answer(context: Context, request: LeaveGroupRequest) -> LeaveGroupResponse {
-        let group = request.group_id.clone();
-        let left = groups::ask(
-            &context,
-            &group,
-            Access::Writes,
-            |coordinator, now_ms, topics, caller| coordinator.leave_group(now_ms, topics, caller, request),
-            |response| match response {
-                Response::LeaveGroup(response) => Some(response),
-                _ => None,
-            },
-        );
+        let left = groups::ask(&context, &request.group_id, Access::Writes, |coordinator, now_ms, topics, caller| {
+            coordinator.leave_group(now_ms, topics, caller, &request)
+        });
         left.await.unwrap_or_else(|error_code| LeaveGroupResponse { error_code, ..LeaveGroupResponse::default() })
     }
 }

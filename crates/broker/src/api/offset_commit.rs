@@ -5,7 +5,6 @@
 
 use std::ops::RangeInclusive;
 
-use tidelog_coordinator::Response;
 use tidelog_wire::ErrorCode;
 use tidelog_wire::messages::offset_commit_request::OffsetCommitRequestTopic;
 use tidelog_wire::messages::offset_commit_response::{OffsetCommitResponsePartition, OffsetCommitResponseTopic};
@@ -21,23 +20,16 @@ impl Api for OffsetCommit {
     const VERSIONS: RangeInclusive<i16> = 2..=10;
 
     async fn answer(context: Context, request: OffsetCommitRequest) -> OffsetCommitResponse {
-        let (group, asked) = (request.group_id.clone(), request.topics.clone());
-        let committed = groups::ask(
-            &context,
-            &group,
-            Access::Writes,
-            |coordinator, now_ms, topics, caller| coordinator.offset_commit(now_ms, topics, caller, request),
-            |response| match response {
-                Response::OffsetCommit(response) => Some(response),
-                _ => None,
-            },
-        );
+        let committed =
+            groups::ask(&context, &request.group_id, Access::Writes, |coordinator, now_ms, topics, caller| {
+                coordinator.offset_commit(now_ms, topics, caller, &request)
+            });
         match committed.await {
             Ok(response) => {
                 context.shard.metrics.offset_commits.add(1);
                 response
             }
-            Err(code) => refused(&asked, code),
+            Err(code) => refused(&request.topics, code),
         }
     }
 }

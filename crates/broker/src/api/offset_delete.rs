@@ -2,7 +2,6 @@
 
 use std::ops::RangeInclusive;
 
-use tidelog_coordinator::Response;
 use tidelog_wire::messages::{OffsetDeleteRequest, OffsetDeleteResponse};
 
 use super::{Api, Context, groups};
@@ -15,17 +14,10 @@ impl Api for OffsetDelete {
     const VERSIONS: RangeInclusive<i16> = 0..=0;
 
     async fn answer(context: Context, request: OffsetDeleteRequest) -> OffsetDeleteResponse {
-        let group = request.group_id.clone();
-        let deleted = groups::ask(
-            &context,
-            &group,
-            Access::Writes,
-            |coordinator, now_ms, topics, caller| coordinator.offset_delete(now_ms, topics, caller, request),
-            |response| match response {
-                Response::OffsetDelete(response) => Some(response),
-                _ => None,
-            },
-        );
+        let deleted =
+            groups::ask(&context, &request.group_id, Access::Writes, |coordinator, now_ms, topics, caller| {
+                coordinator.offset_delete(now_ms, topics, caller, &request)
+            });
         deleted
             .await
             .unwrap_or_else(|error_code| OffsetDeleteResponse { error_code, ..OffsetDeleteResponse::default() })

@@ -7,7 +7,6 @@
 use std::ops::RangeInclusive;
 
 use futures::future::join_all;
-use tidelog_coordinator::Response;
 use tidelog_wire::ErrorCode;
 use tidelog_wire::messages::offset_fetch_request::{OffsetFetchRequestGroup, OffsetFetchRequestTopics};
 use tidelog_wire::messages::offset_fetch_response::{
@@ -37,20 +36,12 @@ impl Api for OffsetFetch {
 }
 
 async fn fetch(context: &Context, request: OffsetFetchRequestGroup) -> OffsetFetchResponseGroup {
-    let group_id = request.group_id.clone();
-    let fetched = groups::ask(
-        context,
-        &group_id,
-        Access::Reads,
-        |coordinator, now_ms, topics, caller| coordinator.offset_fetch(now_ms, topics, caller, request),
-        |response| match response {
-            Response::OffsetFetch(response) => Some(response),
-            _ => None,
-        },
-    );
+    let fetched = groups::ask(context, &request.group_id, Access::Reads, |coordinator, now_ms, topics, caller| {
+        coordinator.offset_fetch(now_ms, topics, caller, &request)
+    });
     let fetched = fetched.await;
     fetched.unwrap_or_else(|error_code| OffsetFetchResponseGroup {
-        group_id,
+        group_id: request.group_id,
         error_code,
         ..OffsetFetchResponseGroup::default()
     })

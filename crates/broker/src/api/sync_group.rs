@@ -4,7 +4,6 @@
 
 use std::ops::RangeInclusive;
 
-use tidelog_coordinator::Response;
 use tidelog_wire::messages::{SyncGroupRequest, SyncGroupResponse};
 
 use super::{Api, Context, groups};
@@ -17,17 +16,9 @@ impl Api for SyncGroup {
     const VERSIONS: RangeInclusive<i16> = 0..=5;
 
     async fn answer(context: Context, request: SyncGroupRequest) -> SyncGroupResponse {
-        let group = request.group_id.clone();
-        let synced = groups::ask(
-            &context,
-            &group,
-            Access::Writes,
-            |coordinator, now_ms, topics, caller| coordinator.sync_group(now_ms, topics, caller, request),
-            |response| match response {
-                Response::SyncGroup(response) => Some(response),
-                _ => None,
-            },
-        );
+        let synced = groups::ask(&context, &request.group_id, Access::Writes, |coordinator, now_ms, topics, caller| {
+            coordinator.sync_group(now_ms, topics, caller, &request)
+        });
         synced.await.unwrap_or_else(|error_code| SyncGroupResponse { error_code, ..SyncGroupResponse::default() })
     }
 }

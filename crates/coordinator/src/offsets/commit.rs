@@ -19,9 +19,9 @@ use crate::{Caller, Response};
 /// Text in the log has a length of two bytes.
 const METADATA_BYTES_MAX: usize = i16::MAX as usize;
 
-pub(crate) fn commit(groups: &mut Groups, turn: &mut Turn, caller: &Caller, request: OffsetCommitRequest) {
-    let topics = match may_commit(groups, turn, caller, &request) {
-        Ok(()) => store(groups, turn, caller, &request),
+pub(crate) fn commit(groups: &mut Groups, turn: &mut Turn, caller: &Caller, request: &OffsetCommitRequest) {
+    let topics = match may_commit(groups, turn, caller, request) {
+        Ok(()) => store(groups, turn, caller, request),
         Err(error_code) => request.topics.iter().map(|topic| answer(topic, |_| error_code)).collect(),
     };
     let response = OffsetCommitResponse { topics, ..Default::default() };

@@ -11,10 +11,10 @@ use crate::group::{Group, Groups};
 use crate::turn::Turn;
 use crate::{Caller, Response};
 
-pub(crate) fn delete(groups: &mut Groups, turn: &mut Turn, caller: &Caller, request: OffsetDeleteRequest) {
-    let response = match deletable(groups, &request) {
+pub(crate) fn delete(groups: &mut Groups, turn: &mut Turn, caller: &Caller, request: &OffsetDeleteRequest) {
+    let response = match deletable(groups, request) {
         Ok(group) => {
-            let topics = request.topics.iter().map(|topic| delete_topic(group, turn, &request, topic)).collect();
+            let topics = request.topics.iter().map(|topic| delete_topic(group, turn, request, topic)).collect();
             groups.remove_if_unused(&request.group_id);
             OffsetDeleteResponse { topics, ..Default::default() }
         }

@@ -15,12 +15,12 @@ use crate::group::{Groups, Kind};
 use crate::turn::Turn;
 use crate::{Caller, Response, Topics};
 
-pub(crate) fn fetch(groups: &Groups, turn: &mut Turn, caller: &Caller, request: OffsetFetchRequestGroup) {
-    let (topics, error_code) = match may_fetch(groups, &request) {
-        Ok(()) => (committed(groups, turn.topics, caller.version, &request), ErrorCode::NONE),
+pub(crate) fn fetch(groups: &Groups, turn: &mut Turn, caller: &Caller, request: &OffsetFetchRequestGroup) {
+    let (topics, error_code) = match may_fetch(groups, request) {
+        Ok(()) => (committed(groups, turn.topics, caller.version, request), ErrorCode::NONE),
         Err(error_code) => (Vec::new(), error_code),
     };
-    let group = OffsetFetchResponseGroup { group_id: request.group_id, topics, error_code };
+    let group = OffsetFetchResponseGroup { group_id: request.group_id.clone(), topics, error_code };
     turn.outcome.reply(caller.request, Response::OffsetFetch(group));
 }
 

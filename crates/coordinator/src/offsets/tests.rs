@@ -42,7 +42,7 @@ impl Host {
 
     fn commit(&mut self, request: OffsetCommitRequest) -> ErrorCode {
         let request =
-            self.ask(|coordinator, now_ms, topics, caller| coordinator.offset_commit(now_ms, topics, caller, request));
+            self.ask(|coordinator, now_ms, topics, caller| coordinator.offset_commit(now_ms, topics, caller, &request));
         match self.answer(request) {
             Response::OffsetCommit(response) => response.topics[0].partitions[0].error_code,
             other => panic!("{other:?}"),
@@ -52,7 +52,7 @@ impl Host {
     fn fetch(&mut self, topics: Option<Vec<OffsetFetchRequestTopics>>) -> OffsetFetchResponseGroup {
         let request = OffsetFetchRequestGroup { group_id: "group".into(), topics, ..Default::default() };
         let request =
-            self.ask(|coordinator, now_ms, topics, caller| coordinator.offset_fetch(now_ms, topics, caller, request));
+            self.ask(|coordinator, now_ms, topics, caller| coordinator.offset_fetch(now_ms, topics, caller, &request));
         match self.answer(request) {
             Response::OffsetFetch(group) => group,
             other => panic!("{other:?}"),
@@ -70,7 +70,7 @@ impl Host {
         let topics = vec![OffsetDeleteRequestTopic { name: text(topic), partitions }];
         let request = OffsetDeleteRequest { group_id: "group".into(), topics };
         let request =
-            self.ask(|coordinator, now_ms, topics, caller| coordinator.offset_delete(now_ms, topics, caller, request));
+            self.ask(|coordinator, now_ms, topics, caller| coordinator.offset_delete(now_ms, topics, caller, &request));
         match self.answer(request) {
             Response::OffsetDelete(response) => {
                 response.error_code.ok().map(|()| response.topics[0].partitions[0].error_code)
@@ -94,7 +94,7 @@ impl Host {
         let version = std::mem::replace(&mut self.version, 3);
         let join = join_of(topics);
         let request =
-            self.ask(|coordinator, now_ms, topics, caller| coordinator.join_group(now_ms, topics, caller, join));
+            self.ask(|coordinator, now_ms, topics, caller| coordinator.join_group(now_ms, topics, caller, &join));
         self.pass_ms(3_000);
         let Response::JoinGroup(joined) = self.answer(request) else { panic!("not joined") };
         let sync = tidelog_wire::messages::SyncGroupRequest {
@@ -104,7 +104,7 @@ impl Host {
             ..Default::default()
         };
         let request =
-            self.ask(|coordinator, now_ms, topics, caller| coordinator.sync_group(now_ms, topics, caller, sync));
+            self.ask(|coordinator, now_ms, topics, caller| coordinator.sync_group(now_ms, topics, caller, &sync));
         let _: Response = self.answer(request);
         self.version = version;
         joined.member_id

@@ -21,8 +21,8 @@ const PENDING_MEMBERS_MAX: usize = 20_000;
 /// A member id begins with what its client calls itself, which may be of any length.
 const MEMBER_ID_PREFIX_BYTES_MAX: usize = 1_024;
 
-pub(crate) fn join(groups: &mut Groups, turn: &mut Turn, caller: &Caller, request: JoinGroupRequest) {
-    if let Err(error_code) = try_join(groups, turn, caller, &request) {
+pub(crate) fn join(groups: &mut Groups, turn: &mut Turn, caller: &Caller, request: &JoinGroupRequest) {
+    if let Err(error_code) = try_join(groups, turn, caller, request) {
         let member_id = match error_code {
             ErrorCode::GROUP_MAX_SIZE_REACHED => Str::default(),
             _ => request.member_id.clone(),

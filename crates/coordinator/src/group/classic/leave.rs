@@ -13,7 +13,7 @@ use crate::{Caller, Response, TimerKey};
 
 const SEVERAL_MEMBERS_FROM: i16 = 3;
 
-pub(crate) fn leave(groups: &mut Groups, turn: &mut Turn, caller: &Caller, request: LeaveGroupRequest) {
+pub(crate) fn leave(groups: &mut Groups, turn: &mut Turn, caller: &Caller, request: &LeaveGroupRequest) {
     let response = if request.group_id.is_empty() {
         LeaveGroupResponse { error_code: ErrorCode::INVALID_GROUP_ID, ..Default::default() }
     } else if caller.version >= SEVERAL_MEMBERS_FROM {

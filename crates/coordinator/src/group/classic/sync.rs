@@ -16,8 +16,8 @@ use crate::group::{Groups, consumer};
 use crate::turn::Turn;
 use crate::{Caller, RequestId, Response, TimerKey};
 
-pub(crate) fn sync(groups: &mut Groups, turn: &mut Turn, caller: &Caller, request: SyncGroupRequest) {
-    if let Err(error_code) = try_sync(groups, turn, caller, &request) {
+pub(crate) fn sync(groups: &mut Groups, turn: &mut Turn, caller: &Caller, request: &SyncGroupRequest) {
+    if let Err(error_code) = try_sync(groups, turn, caller, request) {
         refuse(turn, caller.request, error_code);
     }
 }

@@ -19,10 +19,15 @@ use crate::group::Groups;
 use crate::turn::Turn;
 use crate::{Caller, Response};
 
-pub(crate) fn heartbeat(groups: &mut Groups, turn: &mut Turn, caller: &Caller, request: ConsumerGroupHeartbeatRequest) {
-    let response = match validate(turn.config, caller.version, &request) {
-        Ok(()) if request.member_epoch < JOIN_EPOCH => leave(groups, turn, &request),
-        Ok(()) => stay(groups, turn, caller, &request),
+pub(crate) fn heartbeat(
+    groups: &mut Groups,
+    turn: &mut Turn,
+    caller: &Caller,
+    request: &ConsumerGroupHeartbeatRequest,
+) {
+    let response = match validate(turn.config, caller.version, request) {
+        Ok(()) if request.member_epoch < JOIN_EPOCH => leave(groups, turn, request),
+        Ok(()) => stay(groups, turn, caller, request),
         Err(refusal) => Err(refusal),
     };
     let response = response.unwrap_or_else(ConsumerGroupHeartbeatResponse::from);

@@ -89,7 +89,7 @@ impl Story {
     }
 
     fn join(&mut self, request: JoinGroupRequest) -> RequestId {
-        self.host.ask(|coordinator, now_ms, topics, caller| coordinator.join_group(now_ms, topics, caller, request))
+        self.host.ask(|coordinator, now_ms, topics, caller| coordinator.join_group(now_ms, topics, caller, &request))
     }
 
     fn joined(&mut self, request: RequestId) -> JoinGroupResponse {
@@ -167,7 +167,7 @@ impl Story {
     }
 
     fn sync_with(&mut self, request: SyncGroupRequest) -> RequestId {
-        self.host.ask(|coordinator, now_ms, topics, caller| coordinator.sync_group(now_ms, topics, caller, request))
+        self.host.ask(|coordinator, now_ms, topics, caller| coordinator.sync_group(now_ms, topics, caller, &request))
     }
 
     fn synced(&mut self, request: RequestId) -> SyncGroupResponse {
@@ -210,7 +210,7 @@ impl Story {
     fn leave_with(&mut self, request: LeaveGroupRequest) -> LeaveGroupResponse {
         let request = self
             .host
-            .ask(|coordinator, now_ms, topics, caller| coordinator.leave_group(now_ms, topics, caller, request));
+            .ask(|coordinator, now_ms, topics, caller| coordinator.leave_group(now_ms, topics, caller, &request));
         match self.host.answer(request) {
             Response::LeaveGroup(response) => response,
             other => panic!("{other:?}"),

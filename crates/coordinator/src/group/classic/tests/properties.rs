@@ -226,7 +226,7 @@ impl World {
         let request = self
             .story
             .host
-            .ask(|coordinator, now_ms, topics, caller| coordinator.offset_commit(now_ms, topics, caller, request));
+            .ask(|coordinator, now_ms, topics, caller| coordinator.offset_commit(now_ms, topics, caller, &request));
         self.story.host.version = i16::MAX;
         let Response::OffsetCommit(response) = self.story.host.answer(request) else { panic!("no commit") };
         if response.topics[0].partitions[0].error_code.is_none() {
@@ -254,7 +254,7 @@ impl World {
         let request = self
             .story
             .host
-            .ask(|coordinator, now_ms, topics, caller| coordinator.offset_delete(now_ms, topics, caller, request));
+            .ask(|coordinator, now_ms, topics, caller| coordinator.offset_delete(now_ms, topics, caller, &request));
         let Response::OffsetDelete(response) = self.story.host.answer(request) else { panic!("not deleted") };
         let results = response.topics.iter().flat_map(|topic| &topic.partitions);
         if response.error_code.is_none() && results.clone().all(|result| result.error_code.is_none()) {

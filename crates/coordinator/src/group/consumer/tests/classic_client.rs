@@ -92,7 +92,7 @@ impl ClassicClient {
             member_id: self.member_id.clone().into(),
             ..Default::default()
         };
-        host.call(0, |coordinator, now_ms, topics, caller| coordinator.leave_group(now_ms, topics, caller, request));
+        host.call(0, |coordinator, now_ms, topics, caller| coordinator.leave_group(now_ms, topics, caller, &request));
         self.forget();
     }
 
@@ -133,7 +133,7 @@ impl ClassicClient {
             ..Default::default()
         };
         let request = host.call(JOIN_VERSION, |coordinator, now_ms, topics, caller| {
-            coordinator.join_group(now_ms, topics, caller, request)
+            coordinator.join_group(now_ms, topics, caller, &request)
         });
         self.doing = Doing::Joining(request);
     }
@@ -174,8 +174,8 @@ impl ClassicClient {
             protocol_name: response.protocol_name.clone(),
             assignments,
         };
-        let request =
-            host.call(5, |coordinator, now_ms, topics, caller| coordinator.sync_group(now_ms, topics, caller, request));
+        let request = host
+            .call(5, |coordinator, now_ms, topics, caller| coordinator.sync_group(now_ms, topics, caller, &request));
         self.doing = Doing::Syncing(request);
     }
 

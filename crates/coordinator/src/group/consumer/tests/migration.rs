@@ -235,7 +235,7 @@ fn members_that_are_no_consumers_have_no_place_there() {
     };
     let request = world
         .host
-        .call(9, |coordinator, now_ms, topics, caller| coordinator.join_group(now_ms, topics, caller, request));
+        .call(9, |coordinator, now_ms, topics, caller| coordinator.join_group(now_ms, topics, caller, &request));
     let Some(Response::JoinGroup(response)) = world.host.answer(request) else { panic!("an answer") };
     assert_eq!(response.error_code, ErrorCode::INCONSISTENT_GROUP_PROTOCOL);
 }

@@ -61,7 +61,7 @@ impl Host {
         request: ConsumerGroupHeartbeatRequest,
     ) -> ConsumerGroupHeartbeatResponse {
         let request = self.call(version, |coordinator, now_ms, topics, caller| {
-            coordinator.consumer_group_heartbeat(now_ms, topics, caller, request)
+            coordinator.consumer_group_heartbeat(now_ms, topics, caller, &request)
         });
         match self.0.answer(request) {
             Response::ConsumerGroupHeartbeat(response) => response,
@@ -79,7 +79,7 @@ impl Host {
             fresh_member_id: Uuid::ONE,
         };
         let testing::Host { coordinator, now_ms, topics, .. } = &mut self.0;
-        coordinator.consumer_group_heartbeat(*now_ms, topics, &caller, request)
+        coordinator.consumer_group_heartbeat(*now_ms, topics, &caller, &request)
     }
 
     /// Any request; its answer is found under the id.

@@ -4,6 +4,8 @@ use tidelog_metadata::{Image, Topic};
 use tidelog_wire::Str;
 use tidelog_wire::types::{BrokerId, LeaderEpoch, PartitionIndex};
 
+use crate::shard::Shard;
+
 /// How to reach a broker on the listener a client uses.
 #[derive(Clone, Debug)]
 pub(crate) struct ClientEndpoint {
@@ -29,13 +31,18 @@ pub(crate) struct LeaderHint {
 }
 
 impl LeaderHint {
-    pub(crate) fn of(image: &Image, topic: &Topic, index: PartitionIndex, listener: &str) -> Option<Self> {
+    /// `None` where clients are told of no leader: a hint that names a broker that stepped aside sends them back to it.
+    pub(crate) fn of(
+        shard: &Shard,
+        image: &Image,
+        topic: &Topic,
+        index: PartitionIndex,
+        listener: &str,
+    ) -> Option<Self> {
         let partition = topic.partition(index)?;
-        Some(Self {
-            leader: partition.leader,
-            epoch: partition.leader_epoch,
-            endpoint: ClientEndpoint::of(image, partition.leader, listener),
-        })
+        let leader = shard.visible_leader(topic, index, partition);
+        let endpoint = ClientEndpoint::of(image, leader, listener);
+        (leader != BrokerId::NONE).then_some(Self { leader, epoch: partition.leader_epoch, endpoint })
     }
 
     /// For versions that have no room for it.

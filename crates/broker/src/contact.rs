@@ -1,44 +1,49 @@
-//! The broker's session with the controller, as its partitions hear of it (DESIGN 7.9).
+//! The broker's session with the controller, as its partitions and its clients hear of it (DESIGN 7.9).
 
 use std::rc::Rc;
 use std::time::Duration;
 
 use tidelog_controller::SessionState;
 use tokio::sync::watch;
-use tokio::time::{Instant, interval};
+use tokio::time::{Instant, timeout_at};
 use tracing::{info, warn};
 
 use crate::shard::Shard;
 
-const CHECK_INTERVAL: Duration = Duration::from_millis(250);
-
 /// Tells every partition when the controller falls silent and when it is back, until the shard ends.
-pub(crate) async fn watch_controller(shard: Rc<Shard>, session: watch::Receiver<SessionState>) {
-    let mut checks = interval(CHECK_INTERVAL);
-    let mut is_lost = false;
+pub(crate) async fn watch_controller(shard: Rc<Shard>, mut session: watch::Receiver<SessionState>) {
+    let patience = shard.options.replica.session_timeout;
+    let is_heard = |state: &SessionState| state.last_contact.is_some_and(|contact| contact.elapsed() < patience);
+    if session.wait_for(is_heard).await.is_err() {
+        return;
+    }
     loop {
-        checks.tick().await;
-        let Some(last_contact) = session.borrow().last_contact else {
-            continue;
-        };
-        let silent = Instant::now().saturating_duration_since(last_contact);
-        let is_silent = silent > shard.options.replica.session_timeout;
-        match (is_lost, is_silent) {
-            (false, true) => {
-                warn!(?silent, "the controller is silent");
-                let since_ms = shard.clock.monotonic_ms_of(last_contact);
-                for partition in shard.partitions.all() {
-                    partition.controller_contact_lost(&shard, since_ms);
-                }
-            }
-            (true, false) => {
-                info!("the controller is heard again");
-                for partition in shard.partitions.all() {
-                    partition.controller_contact_regained(&shard);
-                }
-            }
-            _ => {}
+        let last_contact = silence(&mut session, patience).await;
+        warn!(silent = ?last_contact.elapsed(), "the controller is silent");
+        let since_ms = shard.clock.monotonic_ms_of(last_contact);
+        shard.is_controller_silent.set(true);
+        for partition in shard.partitions.all() {
+            partition.controller_contact_lost(&shard, since_ms);
         }
-        is_lost = is_silent;
+        if session.wait_for(is_heard).await.is_err() {
+            return;
+        }
+        info!("the controller is heard again");
+        shard.is_controller_silent.set(false);
+        for partition in shard.partitions.all() {
+            partition.controller_contact_regained(&shard);
+        }
+    }
+}
+
+/// Waits until the last contact is `patience` ago, and says when it was. A session that has ended is not heard again.
+async fn silence(session: &mut watch::Receiver<SessionState>, patience: Duration) -> Instant {
+    loop {
+        let last_contact = session.borrow_and_update().last_contact.unwrap_or_else(Instant::now);
+        match timeout_at(last_contact + patience, session.changed()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) => tokio::time::sleep_until(last_contact + patience).await,
+            Err(_) => return last_contact,
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::time::Duration;
 
 use tidelog_replication::PeerContact;
 use tidelog_wire::types::BrokerId;
@@ -31,6 +32,12 @@ impl Peers {
     pub(crate) fn heard(&self, broker: BrokerId) {
         self.last_heard_ms.borrow_mut().insert(broker, self.clock.monotonic_ms());
         self.died_ms.borrow_mut().remove(&broker);
+    }
+
+    /// Any other broker at all.
+    pub(crate) fn any_heard_within(&self, time: Duration) -> bool {
+        let since_ms = self.clock.monotonic_ms() - time.as_millis() as i64;
+        self.last_heard_ms.borrow().values().any(|heard| *heard > since_ms)
     }
 
     /// A connection from or to the broker ended.

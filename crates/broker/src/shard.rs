@@ -66,6 +66,8 @@ pub(crate) struct Shard {
     pub heartbeats: Arc<Heartbeats>,
     /// An image with our registration was applied: partitions are what it says.
     pub is_ready: Cell<bool>,
+    /// The controller has been silent for longer than a session may be.
+    pub is_controller_silent: Cell<bool>,
     /// This incarnation's registration; -1 until it is registered.
     pub broker_epoch: Cell<BrokerEpoch>,
     /// The image whose partitions are applied, and those who wait for the next one.
@@ -116,6 +118,7 @@ impl Shard {
             disk,
             heartbeats,
             is_ready: Cell::new(false),
+            is_controller_silent: Cell::new(false),
             broker_epoch: Cell::new(BrokerEpoch::NONE),
             image: watch::Sender::new(image),
         })
@@ -149,11 +152,21 @@ impl Shard {
         active.unwrap_or_else(|| self.node_id().get())
     }
 
+    /// Neither the controller nor any other broker is heard: what this broker knows of the cluster is the past.
+    pub(crate) fn is_cut_off(&self) -> bool {
+        self.is_controller_silent.get() && !self.peers.any_heard_within(self.options.replica.session_timeout)
+    }
+
+    /// Our sockets say so, and the controller not yet. Who hears nobody at all cannot tell who is dead.
+    pub(crate) fn looks_dead(&self, broker: BrokerId) -> bool {
+        self.peers.is_suspect(broker) && !self.is_cut_off()
+    }
+
     /// The leader to tell clients: none while the one in the image looks dead, or is us and stepped aside.
     pub(crate) fn visible_leader(&self, topic: &Topic, index: PartitionIndex, partition: &Partition) -> BrokerId {
         let is_aside = || self.partitions.get(topic.id, index).is_some_and(|host| host.stepped_aside.get());
         match partition.leader {
-            leader if self.peers.is_suspect(leader) => BrokerId::NONE,
+            leader if self.looks_dead(leader) => BrokerId::NONE,
             leader if leader == self.node_id() && is_aside() => BrokerId::NONE,
             leader => leader,
         }

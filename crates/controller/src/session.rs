@@ -59,7 +59,7 @@ pub struct SessionState {
     pub broker_epoch: Option<BrokerEpoch>,
     /// By this node's own image. Fenced brokers lead nothing and are in no ISR.
     pub fenced: bool,
-    /// When the active controller was last heard; self-fencing (DESIGN 7.9) is judged by it.
+    /// When a controller that a quorum stood behind was last heard; self-fencing (DESIGN 7.9) is judged by it.
     pub last_contact: Option<Instant>,
     /// Controlled shutdown is through: nothing is lost or delayed by stopping now.
     pub may_shut_down: bool,
@@ -307,8 +307,8 @@ impl Keeper {
     fn heard(&self, frame: Option<proto::ControllerFrame>) -> Option<StreamEnd> {
         use proto::controller_frame::Frame;
         match frame.and_then(|frame| frame.frame) {
-            Some(Frame::State(_)) => {
-                self.state.send_modify(|state| state.last_contact = Some(Instant::now()));
+            Some(Frame::State(state)) => {
+                self.contact(Duration::from_millis(state.quorum_silent_ms));
                 None
             }
             Some(Frame::Redirect(redirect)) => {
@@ -318,6 +318,13 @@ impl Keeper {
             Some(Frame::Unregistered(_)) => Some(StreamEnd::Unregistered),
             None => Some(StreamEnd::Broken(None)),
         }
+    }
+
+    /// Heard a controller behind which a quorum stood so long ago.
+    fn contact(&self, quorum_silent: Duration) {
+        let now = Instant::now();
+        let contact = now.checked_sub(quorum_silent).unwrap_or(now);
+        self.state.send_modify(|state| state.last_contact = state.last_contact.max(Some(contact)));
     }
 
     fn heartbeat(&self, identity: BrokerIdentity) -> proto::Heartbeat {

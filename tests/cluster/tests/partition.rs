@@ -1,10 +1,10 @@
 //! Cuts between brokers that clients do not see.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use tidelog_cluster_tests::scenario::report;
 use tidelog_cluster_tests::segments::wait_identical;
 use tidelog_cluster_tests::writer::{Load, read_all};
-use tidelog_cluster_tests::{Cluster, Spec, Writer, scenario};
+use tidelog_cluster_tests::{Cluster, Spec, Writer, probe, scenario, wait};
 
 const TOPIC: &str = "partition";
 const PARTITIONS: i32 = 4;
@@ -52,5 +52,35 @@ fn production_goes_on_when_a_leader_and_a_follower_lose_sight_of_each_other() {
         cluster.create_topic(TOPIC, PARTITIONS)?;
         let (leader, follower) = (cluster.leader(TOPIC, 0)?, cluster.follower(TOPIC, 0)?);
         cut_under_load(cluster, |cluster| cluster.network().cut(leader, follower))
+    });
+}
+
+#[test]
+fn a_broker_that_is_cut_off_sends_clients_to_the_others() {
+    scenario(Spec::brokers(3).gated_network(), |cluster| {
+        cluster.create_topic(TOPIC, PARTITIONS)?;
+        let victim = cluster.controller()?;
+        let address = cluster.address(victim);
+        let seen = || probe::metadata(&address, Some(TOPIC));
+        ensure!(seen()?.brokers.contains(&victim), "a broker in good order does not name itself");
+        let led_by_others = |view: &probe::ClusterView| view.partitions.iter().filter(|led| led.leader > 0).count();
+        let of_others = cluster.partitions(TOPIC)?.iter().filter(|led| led.leader != victim).count();
+
+        cluster.isolate(victim);
+        let limit = cluster.target().recovery_limit();
+        let names_only_others = || Ok(!seen()?.brokers.contains(&victim));
+        wait::for_condition("the broker that is cut off names only others", limit, names_only_others)?;
+        // Its own connections to them run into timeouts now, which says nothing of them.
+        wait::for_condition("its fetches time out", limit, || {
+            Ok(std::fs::read_to_string(cluster.log_file(victim))?.contains("did not answer in time"))
+        })?;
+        let view = seen()?;
+        ensure!(view.brokers.len() == 2, "it sends clients to {:?}", view.brokers);
+        ensure!(view.partitions.iter().all(|led| led.leader != victim), "it calls itself a leader");
+        ensure!(led_by_others(&view) == of_others, "it calls leaders dead that it cannot see: {:?}", view.partitions);
+
+        cluster.network().heal();
+        wait::for_condition("it names itself again", limit, || Ok(seen()?.brokers.contains(&victim)))?;
+        cluster.wait_in_sync(TOPIC, PARTITIONS, 3)
     });
 }

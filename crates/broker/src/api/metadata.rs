@@ -71,7 +71,7 @@ async fn hold_while_a_leader_is_dying(context: &Context, request: &MetadataReque
     let is_waiting = |image: &Image| {
         shard.peers.any_suspect()
             && requested_topics(image, request, context.version)
-                .any(|topic| topic.partitions().any(|(_, partition)| shard.peers.is_suspect(partition.leader)))
+                .any(|topic| topic.partitions().any(|(_, partition)| shard.looks_dead(partition.leader)))
     };
     let mut images = shard.image_changes();
     let _ = tokio::time::timeout(HOLD_MAX, images.wait_for(|image| !is_waiting(image))).await;
@@ -112,14 +112,14 @@ struct View<'a> {
 impl View<'_> {
     fn response(&self) -> MetadataResponse {
         let shard = &self.context.shard;
-        let topics = match &self.request.topics {
+        let topics: Vec<_> = match &self.request.topics {
             Some(topics) if self.context.version > 0 || !topics.is_empty() => {
                 topics.iter().map(|asked| self.asked_topic(asked)).collect()
             }
             _ => self.image.topics().map(|topic| self.topic(topic)).collect(),
         };
         MetadataResponse {
-            brokers: self.brokers(),
+            brokers: self.brokers(&topics),
             cluster_id: self.image.cluster_id().cloned(),
             controller_id: shard.controller_id(),
             topics,
@@ -131,15 +131,27 @@ impl View<'_> {
         }
     }
 
+    /// Whom to ask and send to: those that are up, except this broker while it is cut off from the others and leads nothing
+    /// that was asked for. Its clients may reach the others, which know what it does not.
+    fn brokers(&self, topics: &[MetadataResponseTopic]) -> Vec<MetadataResponseBroker> {
+        let mut brokers = self.brokers_up();
+        let this = self.context.shard.node_id().get();
+        let leads = || topics.iter().flat_map(|topic| &topic.partitions).any(|partition| partition.leader_id == this);
+        if brokers.len() > 1 && self.context.shard.is_cut_off() && !leads() {
+            brokers.retain(|broker| broker.node_id != this);
+        }
+        brokers
+    }
+
     /// Brokers that are up, and for a moment those that just died, also when their partitions have new leaders already:
     /// librdkafka takes a partition that moves off a broker in the very answer in which the broker vanishes for one without
     /// a leader, and stands still for a second. Never none: then those that were there are the ones to ask again.
-    fn brokers(&self) -> Vec<MetadataResponseBroker> {
+    fn brokers_up(&self) -> Vec<MetadataResponseBroker> {
         let listener = &self.context.connection.listener.name;
         let all_fenced = self.image.brokers().all(|broker| broker.fenced);
         let is_listed = |broker: &&tidelog_metadata::Broker| {
-            let peers = &self.context.shard.peers;
-            !broker.fenced || all_fenced || peers.is_suspect(broker.id) || peers.has_just_died(broker.id)
+            let shard = &self.context.shard;
+            !broker.fenced || all_fenced || shard.looks_dead(broker.id) || shard.peers.has_just_died(broker.id)
         };
         self.image
             .brokers()

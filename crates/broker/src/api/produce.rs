@@ -246,9 +246,9 @@ impl ProduceCall {
             None => image.topic(&answered.name),
         };
         let data = &mut answered.partition_responses[partition];
-        let Some(hint) =
-            found.and_then(|topic| LeaderHint::of(&image, topic, PartitionIndex(data.index), &self.listener.name))
-        else {
+        let index = PartitionIndex(data.index);
+        let hint = found.and_then(|topic| LeaderHint::of(&self.shard, &image, topic, index, &self.listener.name));
+        let Some(hint) = hint else {
             return;
         };
         data.current_leader = LeaderIdAndEpoch { leader_id: hint.leader.get(), leader_epoch: hint.epoch.get() };

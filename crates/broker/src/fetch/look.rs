@@ -67,7 +67,7 @@ impl Look<'_> {
         let image = self.shard.image();
         let is_near = |follower| {
             let broker = image.broker(follower).filter(|broker| broker.is_active());
-            broker.is_some_and(|broker| broker.rack.as_ref() == Some(rack)) && !self.shard.peers.is_suspect(follower)
+            broker.is_some_and(|broker| broker.rack.as_ref() == Some(rack)) && !self.shard.looks_dead(follower)
         };
         partition.follower_near(slot.asked.fetch_offset, is_near)
     }
@@ -169,7 +169,7 @@ impl Look<'_> {
         };
         match (topic, &slot.topic) {
             (Some(topic), _) if topic.partition(slot.index).is_some() => {
-                let hint = LeaderHint::of(&image, topic, slot.index, &self.call.listener.name)
+                let hint = LeaderHint::of(self.shard, &image, topic, slot.index, &self.call.listener.name)
                     .filter(|_| self.call.has_leader)
                     .map(|hint| if self.call.has_endpoints { hint } else { hint.without_endpoint() });
                 (ErrorCode::NOT_LEADER_OR_FOLLOWER, hint)

@@ -74,7 +74,7 @@ impl Session {
                 self.say(proto::controller_frame::Frame::Unregistered(proto::Unregistered {})).await;
                 return End::Dismissed;
             };
-            if self.hears_a_quorum() && !self.say(proto::controller_frame::Frame::State(state)).await {
+            if !self.say(proto::controller_frame::Frame::State(state)).await {
                 return End::Broken;
             }
             // Cancel-safe: both only wait for something that stays there.
@@ -106,13 +106,12 @@ impl Session {
         heard
     }
 
-    /// An active controller that is cut off does not know yet that there is another one. Its silence is what makes the
-    /// leaders on its side step aside (DESIGN 7.9).
-    fn hears_a_quorum(&self) -> bool {
+    /// By it the leaders on the side of a controller that is cut off know when to step aside (DESIGN 7.9).
+    fn quorum_silence(&self) -> Duration {
         let metrics = self.shared.metrics();
         let is_alone = metrics.membership_config.membership().voter_ids().count() < 2;
-        let session = self.shared.timing.broker_session;
-        is_alone || metrics.last_quorum_acked.is_none_or(|acked| acked.into_inner().elapsed() < session)
+        let acked = metrics.last_quorum_acked.filter(|_| !is_alone);
+        acked.map_or(Duration::ZERO, |acked| acked.into_inner().elapsed())
     }
 
     /// `None` when the image knows no such incarnation.
@@ -120,7 +119,11 @@ impl Session {
         let applied = self.applied.borrow();
         let broker = applied.image.broker(self.broker.broker_id)?;
         let same = broker.epoch == self.broker.broker_epoch;
-        same.then_some(proto::SessionState { fenced: broker.fenced, applied_batch: applied.last_batch })
+        same.then(|| proto::SessionState {
+            fenced: broker.fenced,
+            applied_batch: applied.last_batch,
+            quorum_silent_ms: self.quorum_silence().as_millis() as u64,
+        })
     }
 
     async fn say(&self, frame: proto::controller_frame::Frame) -> bool {

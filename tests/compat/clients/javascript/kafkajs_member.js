@@ -3,12 +3,18 @@
 import kafkajs from 'kafkajs'
 import { assigned, brokers, byHand, revoked, settings, stopping, tell } from './member.js'
 
-const kafka = new kafkajs.Kafka({ brokers, logLevel: kafkajs.logLevel.NOTHING, retry: { initialRetryTime: 100 } })
+// Standard output is for events.
+const logCreator = () => ({ label, namespace, log }) =>
+  process.stderr.write(`${log.timestamp} ${label} ${namespace}: ${log.message} ${log.error ?? ''}\n`)
+// A commit looks for its coordinator where it was, and only a consumer that gave up and started over asks anew. It gives up
+// after these retries for each batch it holds: with the default of five that takes up to a minute.
+const retry = { initialRetryTime: 100, retries: 2 }
+const kafka = new kafkajs.Kafka({ brokers, logCreator, logLevel: kafkajs.logLevel.WARN })
 const consumer = kafka.consumer({
   groupId: settings.group,
+  retry,
   sessionTimeout: 6000,
   heartbeatInterval: 500,
-  metadataMaxAge: 1000,
   maxWaitTimeInMs: 200
 })
 

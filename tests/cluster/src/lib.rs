@@ -8,12 +8,15 @@
 pub mod cluster;
 pub mod external;
 pub mod history;
+pub mod nemesis;
 pub mod network;
 pub mod ports;
 pub mod probe;
 pub mod process;
+pub mod reader;
 pub mod scenario;
 pub mod segments;
+pub mod soak;
 pub mod target;
 pub mod wait;
 pub mod writer;

@@ -60,6 +60,12 @@ impl Network {
         });
     }
 
+    pub fn open(&self, from: i32, to: i32) {
+        self.change(|state| {
+            state.closed.remove(&(from, to));
+        });
+    }
+
     /// Cuts the link between two nodes in both directions.
     pub fn cut(&self, one: i32, other: i32) {
         self.close(one, other);

@@ -28,3 +28,8 @@ pub fn until<T>(what: &str, limit: Duration, mut check: impl FnMut() -> Result<O
 pub fn for_condition(what: &str, limit: Duration, mut check: impl FnMut() -> Result<bool>) -> Result<()> {
     until(what, limit, || Ok(check()?.then_some(())))
 }
+
+/// Lets time pass where it is time itself that is tested: how long a fault lasts.
+pub fn pass(time: Duration) {
+    thread::sleep(time);
+}

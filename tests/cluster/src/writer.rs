@@ -63,7 +63,7 @@ enum Source {
 }
 
 #[derive(Clone, Copy)]
-enum StopsBy {
+pub(crate) enum StopsBy {
     EndOfInput,
     Signal,
 }
@@ -112,7 +112,7 @@ impl Writer {
         })
     }
 
-    fn process(cluster: &Cluster, mut command: Command, name: &str, stops_by: StopsBy) -> Result<Writer> {
+    pub(crate) fn process(cluster: &Cluster, mut command: Command, name: &str, stops_by: StopsBy) -> Result<Writer> {
         let complaints = File::create(cluster.dir().join(format!("{name}-writer.log")))?;
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(complaints);
         let mut child = spawn(command)?;

@@ -80,8 +80,17 @@ impl Process {
 
     /// SIGTERM, and waits for the end.
     pub fn terminate(self, limit: Duration) -> Result<ExitStatus> {
+        self.wait_orderly(limit)?;
         self.signal(Signal::TERM)?;
         self.wait_end(limit)
+    }
+
+    /// A process that has only just begun dies of SIGTERM, and did nothing yet that it could end in good order.
+    fn wait_orderly(&self, limit: Duration) -> Result<()> {
+        wait::for_condition("the process handles SIGTERM", limit, || {
+            let caught = u64::from_str_radix(&self.status_line("SigCgt:")?, 16)?;
+            Ok(caught & (1 << (Signal::TERM.as_raw() - 1)) != 0)
+        })
     }
 
     pub fn wait_end(mut self, limit: Duration) -> Result<ExitStatus> {
@@ -90,10 +99,14 @@ impl Process {
 
     /// Resident memory in bytes.
     pub fn resident_bytes(&self) -> Result<u64> {
+        Ok(self.status_line("VmRSS:")?.parse::<u64>()? * 1024)
+    }
+
+    /// The first word after `name` in what the kernel says of the process.
+    fn status_line(&self, name: &str) -> Result<String> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.id()))?;
-        let line = status.lines().find(|l| l.starts_with("VmRSS:")).context("no VmRSS")?;
-        let kib: u64 = line.split_whitespace().nth(1).context("VmRSS without a number")?.parse()?;
-        Ok(kib * 1024)
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).with_context(|| format!("no {name}"))?;
+        Ok(line.split_whitespace().next().with_context(|| format!("{name} without a value"))?.to_owned())
     }
 
     pub fn log(&self) -> &Path {

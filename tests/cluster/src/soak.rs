@@ -16,6 +16,28 @@ const PARTITIONS: i32 = 6;
 /// Acknowledgements before the storm and after it.
 const SOME: usize = 300;
 
+/// The command line of a soak.
+#[derive(clap::Parser)]
+pub struct Storms {
+    /// Of the first storm; the next ones count on from it.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    #[arg(long, default_value_t = 10)]
+    storms: u64,
+    /// How long each lasts.
+    #[arg(long, default_value_t = 60)]
+    seconds: u64,
+}
+
+impl Storms {
+    /// Runs one after the other; the first that panics is the last.
+    pub fn run(&self, storm: impl Fn(u64, Duration)) {
+        for seed in self.seed..self.seed + self.storms {
+            storm(seed, Duration::from_secs(self.seconds));
+        }
+    }
+}
+
 /// # Panics
 /// If anything fails: this is the body of a test.
 pub fn soak(seed: u64, storm: Duration) {

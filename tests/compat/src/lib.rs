@@ -8,7 +8,9 @@ pub mod command;
 pub mod event;
 pub mod group;
 pub mod member;
+pub mod storm;
 pub mod tour;
+pub mod verdict;
 
 use std::env;
 use std::net::TcpListener;

@@ -1,17 +1,18 @@
 //! Groups whose coordinators are killed, restarted and moved while members read and commit.
 
 use std::collections::BTreeSet;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use tidelog_cluster_tests::scenario::report;
 use tidelog_cluster_tests::writer::Load;
 use tidelog_cluster_tests::{Cluster, Writer, scenario, wait};
-use tidelog_compat_tests::checker;
 use tidelog_compat_tests::client::Client;
 use tidelog_compat_tests::event::Partition;
 use tidelog_compat_tests::group::{Commit, Group, partitions_of};
+use tidelog_compat_tests::storm::storm;
 use tidelog_compat_tests::tour::brisk_brokers;
+use tidelog_compat_tests::verdict::judge;
 
 const TOPIC: &str = "faults";
 const PARTITIONS: i32 = 6;
@@ -56,21 +57,6 @@ fn wait_whole(cluster: &Cluster) -> Result<()> {
     cluster.wait_in_sync(OFFSETS_TOPIC, OFFSETS_PARTITIONS, 3)
 }
 
-/// All leave; what they committed is where they stopped reading; and what they told is judged.
-fn judge(cluster: &Cluster, mut group: Group, writer: Writer) -> Result<()> {
-    let produced = writer.stop()?;
-    let goal = produced.acked.len() as i64;
-    wait::for_condition("the group commits everything", cluster.target().recovery_limit(), || {
-        Ok(committed(cluster, &group)?.iter().sum::<i64>() == goal)
-    })
-    .with_context(|| group.tails())?;
-    group.leave_all()?;
-    let read_to = group.read_to(TOPIC, PARTITIONS);
-    let committed = committed(cluster, &group)?;
-    ensure!(committed == read_to, "read to {read_to:?} and committed {committed:?}");
-    checker::check(group.stories()?, &produced)
-}
-
 #[test]
 fn a_group_survives_one_coordinator_after_the_other() {
     scenario(brisk_brokers(), |cluster| {
@@ -85,7 +71,7 @@ fn a_group_survives_one_coordinator_after_the_other() {
             cluster.start_node(victim)?;
             wait_whole(cluster)?;
         }
-        judge(cluster, group, writer)
+        judge(cluster, TOPIC, PARTITIONS, vec![group], writer)
     });
 }
 
@@ -102,7 +88,7 @@ fn a_rolling_restart_keeps_groups_going() {
             cluster.start_node(id)?;
             wait_whole(cluster)?;
         }
-        judge(cluster, group, writer)
+        judge(cluster, TOPIC, PARTITIONS, vec![group], writer)
     });
 }
 
@@ -123,6 +109,11 @@ fn offsets_and_members_outlive_a_power_cut_of_all_nodes() {
             "committed {before:?} before the power cut and {after:?} after it"
         );
         wait_going_on(cluster, &mut group, killed)?;
-        judge(cluster, group, writer)
+        judge(cluster, TOPIC, PARTITIONS, vec![group], writer)
     });
+}
+
+#[test]
+fn groups_of_both_protocols_survive_a_storm_of_faults() {
+    storm(5, Duration::from_secs(12));
 }

@@ -3,13 +3,16 @@
 
 use std::fs::File;
 use std::io;
-use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use openraft::storage::IOFlushed;
 use openraft::type_config::TypeConfigExt;
 
+use super::mark::Mark;
 use crate::raft::TypeConfig;
+
+/// In the state tree: the number of the round that flushed it.
+pub(super) const ROUND: &[u8] = b"round";
 
 /// openraft has a handful of appends in flight at most.
 const WAITING_MAX: usize = 1024;
@@ -21,11 +24,9 @@ pub(super) struct Flusher {
 }
 
 impl Flusher {
-    /// `path` is sled's directory; the database's own file in it is the one to sync.
-    pub(super) fn start(database: sled::Db, path: &Path) -> io::Result<Self> {
-        let file = File::open(path.join("db"))?;
+    pub(super) fn start(disk: Disk) -> io::Result<Self> {
         let (waiting, asked) = sync_channel(WAITING_MAX);
-        std::thread::Builder::new().name("raft-flush".into()).spawn(move || run(&database, &file, &asked))?;
+        std::thread::Builder::new().name("raft-flush".into()).spawn(move || run(disk, &asked))?;
         Ok(Self { waiting })
     }
 
@@ -42,13 +43,13 @@ impl Flusher {
     }
 }
 
-fn run(database: &sled::Db, file: &File, asked: &Receiver<IOFlushed<TypeConfig>>) {
+fn run(mut disk: Disk, asked: &Receiver<IOFlushed<TypeConfig>>) {
     let mut failed: Option<String> = None;
-    while let Ok(first) = asked.recv() {
+    while let Some(first) = disk.next(asked) {
         let round: Vec<_> = std::iter::once(first).chain(asked.try_iter()).collect();
         // After a failed fsync the kernel may have dropped the pages: a second one would lie.
         if failed.is_none() {
-            failed = flush(database, file).err().map(|error| error.to_string());
+            failed = disk.flush().err().map(|error| error.to_string());
         }
         for flushed in round {
             flushed.io_completed(failed.clone().map_or(Ok(()), |reason| Err(io::Error::other(reason))));
@@ -56,7 +57,33 @@ fn run(database: &sled::Db, file: &File, asked: &Receiver<IOFlushed<TypeConfig>>
     }
 }
 
-fn flush(database: &sled::Db, file: &File) -> io::Result<()> {
-    database.flush()?;
-    file.sync_data()
+/// What a round makes durable.
+pub(super) struct Disk {
+    pub(super) database: sled::Db,
+    pub(super) state: sled::Tree,
+    /// The database's own file.
+    pub(super) file: File,
+    /// The number of the last round.
+    pub(super) round: u64,
+    pub(super) mark: Mark,
+}
+
+impl Disk {
+    /// The next to wait for a flush; an idle moment is the mark's.
+    fn next(&mut self, asked: &Receiver<IOFlushed<TypeConfig>>) -> Option<IOFlushed<TypeConfig>> {
+        asked.try_recv().ok().or_else(|| {
+            if let Err(error) = self.mark.sync() {
+                tracing::warn!(%error, "the store's durable mark cannot be synced");
+            }
+            asked.recv().ok()
+        })
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.round += 1;
+        self.state.insert(ROUND, &self.round.to_be_bytes())?;
+        self.database.flush()?;
+        self.file.sync_data()?;
+        self.mark.raise(self.round)
+    }
 }

@@ -1,7 +1,8 @@
 //! Raft's log, vote and pointers on disk.
 //!
 //! ```text
-//! <directory>/raft/       sled: trees "log" (index, piece -> bytes) and "state" (vote, purged, committed, node)
+//! <directory>/raft/               sled: trees "log" (index, piece -> bytes) and "state" (vote, purged, committed, round)
+//! <directory>/raft/durable-mark   the last round of flushes that was on disk
 //! ```
 //!
 //! sled's own `flush` writes but does not wait for the disk, so [`flusher`] follows each with an fdatasync of
@@ -14,6 +15,7 @@ mod flusher;
 #[cfg(test)]
 mod kill;
 mod log;
+mod mark;
 #[cfg(test)]
 mod memory;
 mod open;

@@ -1,11 +1,13 @@
 //! Opening the store: everything in it is read and checked once, before anything relies on it.
 
+use std::fs::File;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use super::flusher::Flusher;
+use super::flusher::{Disk, Flusher, ROUND};
 use super::log::{LogStore, Pieces, Pointers};
+use super::mark::Mark;
 use crate::raft::LogId;
 
 /// sled's lock of an earlier process may outlive it by a moment.
@@ -38,8 +40,22 @@ pub(crate) fn open(path: &Path) -> Result<LogStore, OpenError> {
     let state = database.open_tree("state")?;
     let mut pointers = Pointers::load(&state).map_err(OpenError::Damaged)?;
     pointers.last = check(&log, &pointers)?;
-    let flusher = Flusher::start(database, path).map_err(OpenError::Io)?;
+    let mark = Mark::open(path).map_err(OpenError::Io)?;
+    let round = last_round(&state)?;
+    if round < mark.round() {
+        return Err(OpenError::Damaged(format!("it ends at flush {round}, and {} were on disk", mark.round())));
+    }
+    let disk =
+        Disk { file: File::open(path.join("db")).map_err(OpenError::Io)?, database, state: state.clone(), round, mark };
+    let flusher = Flusher::start(disk).map_err(OpenError::Io)?;
     Ok(LogStore { log, state, flusher, pointers: Arc::new(Mutex::new(pointers)) })
+}
+
+/// The number of the last flush that is there.
+fn last_round(state: &sled::Tree) -> Result<u64, OpenError> {
+    let Some(bytes) = state.get(ROUND)? else { return Ok(0) };
+    let bytes = bytes.as_ref().try_into();
+    bytes.map(u64::from_be_bytes).map_err(|_| OpenError::Damaged("the flushes are counted in another way".into()))
 }
 
 fn open_database(path: &Path) -> Result<sled::Db, OpenError> {

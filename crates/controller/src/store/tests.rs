@@ -8,11 +8,12 @@ use openraft::testing::log::{StoreBuilder, Suite};
 use openraft::type_config::TypeConfigExt;
 use openraft::{EntryPayload, RaftLogReader, StorageError};
 use tempfile::TempDir;
+use tidelog_wire::Uuid;
 
 use super::entry::key;
 use super::{LogStore, MemoryLogStore, OpenError, open};
 use crate::machine::Machine;
-use crate::raft::{EncodedBatch, Entry, LogId, TypeConfig, log_id_from_proto};
+use crate::raft::{EncodedBatch, Entry, LogId, NodeId, TypeConfig, Vote, log_id_from_proto};
 
 struct OnDisk;
 struct InMemory;
@@ -156,4 +157,59 @@ async fn a_file_of_random_bytes_is_not_taken_for_a_store() {
     std::fs::create_dir_all(&path).unwrap();
     std::fs::write(path.join("conf"), b"segment_size: nonsense").unwrap();
     assert!(matches!(open(&path), Err(OpenError::Damaged(_) | OpenError::Io(_))));
+}
+
+/// A store of many flushes, and what was in it.
+async fn long_store(path: &Path) -> Vec<Entry> {
+    let mut store = open(path).unwrap();
+    for round in 0..40 {
+        append(&mut store, (round * 5..round * 5 + 5).map(|index| entry(1, index, 3000)).collect()).await;
+    }
+    store.save_vote(&Vote::new_committed(1, NodeId { id: 1, directory: Uuid::ONE })).await.unwrap();
+    store.try_get_log_entries(..).await.unwrap()
+}
+
+/// `store` with one of its files changed.
+fn changed_copy(store: &Path, name: &str, change: impl FnOnce(&mut Vec<u8>)) -> TempDir {
+    let copy = tempfile::tempdir().unwrap();
+    for file in std::fs::read_dir(store).unwrap().map(Result::unwrap).filter(|file| file.path().is_file()) {
+        std::fs::copy(file.path(), copy.path().join(file.file_name())).unwrap();
+    }
+    let mut bytes = std::fs::read(store.join(name)).unwrap();
+    change(&mut bytes);
+    std::fs::write(copy.path().join(name), bytes).unwrap();
+    copy
+}
+
+/// sled opens a damaged file with everything missing that came after the damage, and says nothing.
+#[tokio::test]
+async fn no_damage_of_the_database_file_goes_unnoticed() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("raft");
+    let entries = long_store(&path).await;
+    let length = std::fs::metadata(path.join("db")).unwrap().len() as usize;
+    for at in (0..length).step_by(length / 60) {
+        let flipped = changed_copy(&path, "db", |bytes| bytes[at] ^= 1 << (at % 8));
+        let cut = changed_copy(&path, "db", |bytes| bytes.truncate(at));
+        for damaged in [flipped, cut] {
+            match open(damaged.path()) {
+                Ok(mut store) => assert_eq!(store.try_get_log_entries(..).await.unwrap(), entries, "damaged at {at}"),
+                Err(OpenError::Damaged(_)) => {}
+                Err(OpenError::Io(error)) => panic!("not called damage at {at}: {error}"),
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_store_without_its_mark_is_taken_as_it_is() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("raft");
+    let entries = long_store(&path).await;
+    let torn = changed_copy(&path, "durable-mark", |bytes| bytes.truncate(9));
+    let mut store = open(torn.path()).unwrap();
+    assert_eq!(store.try_get_log_entries(..).await.unwrap(), entries);
+    append(&mut store, vec![entry(1, 200, 10)]).await;
+    drop(store);
+    assert_eq!(open(torn.path()).unwrap().get_log_state().await.unwrap().last_log_id, Some(log_id(1, 200)));
 }

@@ -4,6 +4,7 @@
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
+mod beside;
 mod cold_start;
 mod groups;
 mod kill_gap;
@@ -40,6 +41,8 @@ enum Bench {
     OffsetCommits(groups::offset_commits::Options),
     /// A new coordinator replays many commits
     Replay(groups::replay::Options),
+    /// A steady load's latency alone, and beside compaction or a move
+    Beside(beside::Options),
     #[command(hide = true)]
     SkeletonNode(skeleton::NodeOptions),
 }
@@ -55,6 +58,7 @@ fn main() -> Result<()> {
         Bench::JoinStorm(options) => groups::join_storm::run(&options),
         Bench::OffsetCommits(options) => groups::offset_commits::run(&options),
         Bench::Replay(options) => groups::replay::run(&options),
+        Bench::Beside(options) => beside::run(&options),
         Bench::SkeletonNode(options) => skeleton::run_node(&options),
     }
 }

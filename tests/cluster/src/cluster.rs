@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 use std::fs;
+use std::io::{Read, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -19,6 +20,7 @@ use crate::target::Target;
 use crate::wait;
 
 const START_LIMIT: Duration = Duration::from_secs(60);
+const METRICS_LIMIT: Duration = Duration::from_secs(10);
 const TERMINATE_LIMIT: Duration = Duration::from_secs(30);
 
 /// What a cluster is to look like.
@@ -183,6 +185,16 @@ impl Cluster {
 
     pub fn pid(&self, id: i32) -> Result<u32> {
         Ok(self.process(id)?.id())
+    }
+
+    /// What a node tells Prometheus.
+    pub fn metrics(&self, id: i32) -> Result<String> {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.node(id).ports.admin))?;
+        stream.set_read_timeout(Some(METRICS_LIMIT))?;
+        stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        Ok(answer)
     }
 
     pub fn resident_bytes(&self, id: i32) -> Result<u64> {

@@ -9,7 +9,7 @@ use crate::cluster::Cluster;
 use crate::external;
 use crate::history::Placed;
 use crate::wait;
-use crate::writer::{StopsBy, Writer};
+use crate::writer::{StopsBy, Writer, site};
 
 const READER_SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/clients/reader.py");
 
@@ -20,8 +20,9 @@ impl Reader {
     pub fn start(cluster: &Cluster, topic: &str, partitions: i32) -> Result<Reader> {
         let mut python = Command::new(external::python(external::CONFLUENT_KAFKA)?);
         python.args([READER_SCRIPT, topic, &partitions.to_string()]);
-        python.arg(format!("bootstrap.servers={}", cluster.bootstrap()));
-        Ok(Reader(Writer::process(cluster, python, "reader", StopsBy::EndOfInput)?))
+        let bootstrap = cluster.bootstrap();
+        python.arg(format!("bootstrap.servers={bootstrap}"));
+        Ok(Reader(Writer::process(site(cluster, &bootstrap), python, "reader", StopsBy::EndOfInput)?))
     }
 
     /// Waits until it has read what `read_all` found, and checks that it was shown just that: each record once, in order,

@@ -7,6 +7,7 @@ mod own_client;
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -50,6 +51,16 @@ impl Default for Load {
     }
 }
 
+/// What a writer needs to know of the brokers it writes to.
+#[derive(Clone, Copy)]
+pub struct Site<'a> {
+    pub bootstrap: &'a str,
+    /// Where it may leave its complaints.
+    pub dir: &'a Path,
+    /// How long the brokers may need to get over one fault.
+    pub recovery_limit: Duration,
+}
+
 /// A writer that runs until [`Writer::stop`].
 pub struct Writer {
     history: Arc<Mutex<History>>,
@@ -71,6 +82,12 @@ pub(crate) enum StopsBy {
 impl Writer {
     /// librdkafka on its default settings, as far as idempotent acks=all allows; `settings` are `key=value`.
     pub fn confluent(cluster: &Cluster, topic: &str, load: Load, settings: &[&str]) -> Result<Writer> {
+        let bootstrap = cluster.bootstrap();
+        Writer::confluent_to(site(cluster, &bootstrap), topic, load, settings)
+    }
+
+    /// The same, to brokers that are no [`Cluster`].
+    pub fn confluent_to(site: Site, topic: &str, load: Load, settings: &[&str]) -> Result<Writer> {
         let mut python = Command::new(external::python(external::CONFLUENT_KAFKA)?);
         python.args([
             WRITER_SCRIPT,
@@ -79,28 +96,20 @@ impl Writer {
             &load.records_per_second.to_string(),
             &load.value_bytes.to_string(),
         ]);
-        python.arg(format!("bootstrap.servers={}", cluster.bootstrap())).args(settings);
-        Writer::process(cluster, python, load.name, StopsBy::EndOfInput)
+        python.arg(format!("bootstrap.servers={}", site.bootstrap)).args(settings);
+        Writer::process(site, python, load.name, StopsBy::EndOfInput)
     }
 
     /// The Java client on its default settings, which are idempotent acks=all.
     pub fn java(cluster: &Cluster, topic: &str, load: Load) -> Result<Writer> {
+        let bootstrap = cluster.bootstrap();
         let settings = cluster.dir().join("java-writer.properties");
         // The tool switches retries off, which is no default of the client's.
         std::fs::write(&settings, "retries=2147483647\nenable.idempotence=true\n")?;
         let mut java = external::kafka_class("org.apache.kafka.tools.VerifiableProducer", &["-Xmx128m"])?;
-        java.args([
-            "--topic",
-            topic,
-            "--bootstrap-server",
-            &cluster.bootstrap(),
-            "--acks",
-            "-1",
-            "--repeating-keys",
-            "64",
-        ]);
+        java.args(["--topic", topic, "--bootstrap-server", &bootstrap, "--acks", "-1", "--repeating-keys", "64"]);
         java.args(["--throughput", &load.records_per_second.to_string(), "--command-config"]).arg(settings);
-        Writer::process(cluster, java, "java", StopsBy::Signal)
+        Writer::process(site(cluster, &bootstrap), java, "java", StopsBy::Signal)
     }
 
     /// Our own producer: one batch at a time to each of `partitions`.
@@ -112,8 +121,8 @@ impl Writer {
         })
     }
 
-    pub(crate) fn process(cluster: &Cluster, mut command: Command, name: &str, stops_by: StopsBy) -> Result<Writer> {
-        let complaints = File::create(cluster.dir().join(format!("{name}-writer.log")))?;
+    pub(crate) fn process(site: Site, mut command: Command, name: &str, stops_by: StopsBy) -> Result<Writer> {
+        let complaints = File::create(site.dir.join(format!("{name}-writer.log")))?;
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(complaints);
         let mut child = spawn(command)?;
         let output = BufReader::new(child.stdout.take().context("the writer's output")?);
@@ -124,8 +133,8 @@ impl Writer {
                 note(&mut told.lock().expect("history"), &line);
             }
         });
-        let limit = cluster.target().recovery_limit();
-        Ok(Writer { history, source: Source::Process { child, listener: Some(listener), stops_by }, limit })
+        let source = Source::Process { child, listener: Some(listener), stops_by };
+        Ok(Writer { history, source, limit: site.recovery_limit })
     }
 
     /// Runs `produce` on a thread until it is asked to stop.
@@ -199,6 +208,10 @@ impl Drop for Writer {
     }
 }
 
+pub(crate) fn site<'a>(cluster: &'a Cluster, bootstrap: &'a str) -> Site<'a> {
+    Site { bootstrap, dir: cluster.dir(), recovery_limit: cluster.target().recovery_limit() }
+}
+
 /// Takes a line of a writer's output: our script's and Kafka's VerifiableProducer's share no field names.
 fn note(history: &mut History, line: &str) {
     let Ok(event) = serde_json::from_str::<Value>(line) else {
@@ -217,10 +230,13 @@ fn note(history: &mut History, line: &str) {
 
 /// Everything a topic holds, in the order of each partition's offsets, as kcat reads it.
 pub fn read_all(cluster: &Cluster, topic: &str) -> Result<Vec<Placed>> {
-    let printed = external::kcat(
-        &["-C", "-q", "-e", "-b", &cluster.bootstrap(), "-t", topic, "-o", "beginning", "-f", "%p %o %s\n"],
-        "",
-    )?;
+    read_all_from(&cluster.bootstrap(), topic)
+}
+
+/// The same, from brokers that are no [`Cluster`].
+pub fn read_all_from(bootstrap: &str, topic: &str) -> Result<Vec<Placed>> {
+    let printed =
+        external::kcat(&["-C", "-q", "-e", "-b", bootstrap, "-t", topic, "-o", "beginning", "-f", "%p %o %s\n"], "")?;
     let mut records = Vec::new();
     for line in printed.stdout.lines() {
         let mut words = line.splitn(3, ' ');

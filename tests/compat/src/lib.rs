@@ -5,6 +5,7 @@
 pub mod checker;
 pub mod client;
 pub mod command;
+pub mod compose;
 pub mod event;
 pub mod group;
 pub mod member;

@@ -1,12 +1,15 @@
 //! `tidelog topic reassign` and `tidelog broker` while replicas really move.
 
 use std::fs;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use tidelog_cluster_tests::process::Process;
-use tidelog_cluster_tests::{Cluster, Spec, scenario, wait};
+use tidelog_cluster_tests::scenario::report;
+use tidelog_cluster_tests::segments::{batches, wait_identical};
+use tidelog_cluster_tests::writer::{Load, read_all};
+use tidelog_cluster_tests::{Cluster, Spec, Writer, scenario, wait};
 use tidelog_compat_tests::command::{json, refused, tidelog, tidelog_command};
 
 const SETTLE_LIMIT: Duration = Duration::from_secs(60);
@@ -14,14 +17,28 @@ const TOPIC: &str = "moved";
 const PARTITIONS: i32 = 4;
 
 const LINE_BYTES: usize = 10_000;
+/// Acknowledgements before and after something happens.
+const SOME: usize = 400;
 
 /// A topic on three brokers, with so many lines of 10 kB in each partition.
 fn filled(cluster: &Cluster, lines: usize) -> Result<()> {
     cluster.create_topic(TOPIC, PARTITIONS)?;
-    let line = format!("{}\n", "x".repeat(LINE_BYTES - 1));
-    (0..PARTITIONS).try_for_each(|partition| {
-        tidelog(cluster, &format!("produce {TOPIC} --partition {partition}"), &line.repeat(lines), 0).map(drop)
-    })
+    (0..PARTITIONS).try_for_each(|partition| fill(cluster, partition, lines))
+}
+
+/// No two lines are the same.
+fn fill(cluster: &Cluster, partition: i32, lines: usize) -> Result<()> {
+    let text: String = (0..lines).map(|n| format!("{:x<LINE_BYTES$}\n", format!("{partition}-{n}-"))).collect();
+    tidelog(cluster, &format!("produce {TOPIC} --partition {partition}"), &text, 0).map(drop)
+}
+
+/// Ends the load: nobody was refused, and everything is where it was acknowledged, on every replica.
+fn check_load(cluster: &Cluster, writer: Writer) -> Result<()> {
+    let history = writer.stop()?;
+    report(&format!("longest gap of a partition {} ms", history.longest_gap_ms()));
+    history.check_no_failure()?;
+    history.check(&read_all(cluster, TOPIC)?)?;
+    wait_identical(cluster, TOPIC)
 }
 
 fn replicas(cluster: &Cluster) -> Result<Vec<Vec<i32>>> {
@@ -69,6 +86,32 @@ fn a_plan_is_made_carried_out_throttled_and_watched() {
 }
 
 #[test]
+fn a_throttled_copy_takes_the_time_its_rate_says_and_refuses_no_producer() {
+    const BYTES_PER_SECOND: usize = 1 << 20;
+    scenario(Spec::brokers(4), |cluster| {
+        cluster.create_topic_on(TOPIC, &[1, 2, 3])?;
+        fill(cluster, 0, 600)?;
+        let copied: usize = batches(&cluster.partition_dir(1, TOPIC, 0))?.values().map(Vec::len).sum();
+        let plan = plan(cluster, "2,3,4")?;
+        let writer = Writer::confluent(cluster, TOPIC, Load::default(), &[])?;
+        writer.wait_acked(SOME)?;
+
+        let started = Instant::now();
+        tidelog(cluster, &format!("topic reassign execute {plan} --throttle {BYTES_PER_SECOND} --watch"), "", 0)?;
+        let took = started.elapsed();
+        // The rate is spent in advance, by one answer of at most a second's worth.
+        let expected_min = copied.saturating_sub(BYTES_PER_SECOND) as f64 / BYTES_PER_SECOND as f64;
+        ensure!(expected_min > 4.0, "{copied} bytes are too few to tell anything");
+        ensure!(took.as_secs_f64() >= expected_min, "{copied} bytes were copied in {took:?}");
+        let moved = replicas(cluster)?;
+        ensure!(moved[0].len() == 3 && !moved[0].contains(&1), "{moved:?}");
+        ensure!(!is_throttled(cluster)?, "the throttle is still there");
+        writer.wait_acked(SOME)?;
+        check_load(cluster, writer)
+    });
+}
+
+#[test]
 fn a_slow_move_shows_its_progress_and_goes_back_when_cancelled() {
     scenario(Spec::brokers(4), |cluster| {
         // More than one fetch brings: a throttle can only hold back what comes after the first.
@@ -98,9 +141,11 @@ fn a_slow_move_shows_its_progress_and_goes_back_when_cancelled() {
 }
 
 #[test]
-fn a_broker_is_drained_and_leaves_for_good() {
+fn a_broker_is_drained_and_leaves_for_good_under_load() {
     scenario(Spec::brokers(4), |cluster| {
         filled(cluster, 20)?;
+        let writer = Writer::confluent(cluster, TOPIC, Load::default(), &[])?;
+        writer.wait_acked(SOME)?;
         let listed = json(cluster, "broker list")?;
         ensure!(listed.as_array().is_some_and(|brokers| brokers.len() == 4), "{listed}");
         let why = refused(cluster, "broker drain 4 --to-brokers 1,2", 1);
@@ -124,7 +169,9 @@ fn a_broker_is_drained_and_leaves_for_good() {
         wait::for_condition("the broker is forgotten", SETTLE_LIMIT, || {
             let listed = json(cluster, "broker list")?;
             Ok(listed.as_array().is_some_and(|brokers| brokers.iter().all(|broker| broker["id"] != 4)))
-        })
+        })?;
+        writer.wait_acked(SOME)?;
+        check_load(cluster, writer)
     });
 }
 

@@ -55,8 +55,13 @@ impl World {
             NodeEvent::Heartbeat => self.heartbeat(id),
             NodeEvent::RegisterRetry => self.request_registration(id),
             NodeEvent::Flushed { to, truncations } => self.flushed(id, to, truncations),
-            NodeEvent::Truncated { to, restart } => self.truncated(id, to, restart),
-            NodeEvent::LogStartPersisted { start } => self.advance_log_start(id, start),
+            NodeEvent::Truncated { to, restart, removals } if removals == self.node(id).removals => {
+                self.truncated(id, to, restart);
+            }
+            NodeEvent::LogStartPersisted { start, removals } if removals == self.node(id).removals => {
+                self.advance_log_start(id, start);
+            }
+            NodeEvent::Truncated { .. } | NodeEvent::LogStartPersisted { .. } => {}
             NodeEvent::FetchParkedOut => self.answer_parked(id, true),
             NodeEvent::FetchRetry { number } => {
                 if self.node(id).fetch_number == number {
@@ -112,7 +117,8 @@ impl World {
             Effect::RestartAt(to) => self.begin_truncation(id, to.get(), true),
             Effect::AdvanceLogStart(start) => {
                 let delay_ms = self.rng.random_range(0..4);
-                self.node_at(id, delay_ms, NodeEvent::LogStartPersisted { start: start.get() });
+                let removals = self.node(id).removals;
+                self.node_at(id, delay_ms, NodeEvent::LogStartPersisted { start: start.get(), removals });
             }
             Effect::ReapplyAssignment => {
                 if let Some(image) = self.node(id).image.clone() {
@@ -182,7 +188,8 @@ impl World {
         assert!(lossy || restart || to >= node.high_watermark, "node {id} truncates to {to}, below its high watermark");
         assert!(lossy || !restart || node.log.end() <= to, "node {id} drops its log");
         let delay_ms = if self.rng.random_bool(0.7) { 0 } else { self.rng.random_range(0..30) };
-        self.node_at(id, delay_ms, NodeEvent::Truncated { to, restart });
+        let removals = self.node(id).removals;
+        self.node_at(id, delay_ms, NodeEvent::Truncated { to, restart, removals });
     }
 
     fn truncated(&mut self, id: i32, to: i64, restart: bool) {
@@ -235,6 +242,9 @@ impl World {
         records: &[Record],
     ) {
         let now_ms = self.now_ms;
+        if number <= self.node(id).fetches_before {
+            return;
+        }
         let position = tidelog_replication::FetchPosition {
             leader: BrokerId(from),
             leader_epoch: fetch.current_leader_epoch,
@@ -339,7 +349,7 @@ impl World {
 
     fn request_registration(&mut self, id: i32) {
         let node = self.node(id);
-        if node.partition.is_none() {
+        if !node.is_registered {
             let position = (node.log.latest_epoch().get(), node.log.end());
             let introduction = Introduction {
                 incarnation: node.incarnation,
@@ -355,36 +365,56 @@ impl World {
 
     fn registered(&mut self, id: i32, broker_epoch: i64, image: Rc<Image>) {
         let node = self.node(id);
-        if node.partition.is_some() {
+        if node.is_registered {
             return;
         }
+        node.is_registered = true;
         node.report_unclean = false;
         node.stopped_cleanly = None;
         node.broker_epoch = broker_epoch;
-        let settings = node.settings();
-        let offsets = node.log.offsets();
-        let partition =
-            Partition::new(BrokerId(id), BrokerEpoch(broker_epoch), settings, offsets, Offset(node.checkpoint));
-        node.high_watermark = partition.high_watermark().get();
-        node.partition = Some(partition);
         // Images may have come before the registration's answer.
         let newest = node.image.clone().filter(|known| known.version > image.version).unwrap_or(image);
         node.image = Some(Rc::clone(&newest));
-        self.assign(id, &newest);
+        self.place(id, &newest);
     }
 
     fn apply_image(&mut self, id: i32, image: Rc<Image>) {
         let node = self.node(id);
         if image.version > node.image_version() {
             node.image = Some(Rc::clone(&image));
-            self.assign(id, &image);
+            self.place(id, &image);
         }
+    }
+
+    /// Makes sure of the replica, or removes it, as soon as an image knows this registration.
+    fn place(&mut self, id: i32, image: &Image) {
+        let node = self.node(id);
+        let broker_epoch = node.broker_epoch;
+        let is_known = image.brokers.get(&id).is_some_and(|broker| broker.epoch >= broker_epoch);
+        if !node.is_registered || !is_known {
+            return;
+        }
+        if !image.replicas.contains(&id) {
+            self.drive(id, |partition, out| partition.stopped(out));
+            self.node(id).remove_replica();
+            return;
+        }
+        if node.partition.is_none() {
+            let (settings, offsets) = (node.settings(), node.log.offsets());
+            let high_watermark = Offset(node.checkpoint);
+            let partition = Partition::new(BrokerId(id), BrokerEpoch(broker_epoch), settings, offsets, high_watermark);
+            node.high_watermark = partition.high_watermark().get();
+            node.partition = Some(partition);
+        }
+        self.assign(id, image);
     }
 
     fn assign(&mut self, id: i32, image: &Image) {
         let now_ms = self.now_ms;
-        let replicas: Vec<Replica> = (1..=self.nodes.len() as i32)
-            .map(|replica| {
+        let replicas: Vec<Replica> = image
+            .replicas
+            .iter()
+            .map(|&replica| {
                 let broker = image.brokers.get(&replica);
                 Replica {
                     id: BrokerId(replica),
@@ -411,7 +441,7 @@ impl World {
         self.node_at(id, HEARTBEAT_MS, NodeEvent::Heartbeat);
         let now_ms = self.now_ms;
         let node = self.node(id);
-        if node.partition.is_none() {
+        if !node.is_registered {
             return;
         }
         let message = Message::Heartbeat { broker_epoch: node.broker_epoch, image_version: node.image_version() };

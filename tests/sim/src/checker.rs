@@ -30,6 +30,7 @@ pub struct Checker {
 struct Seen {
     leader_epoch: i32,
     partition_epoch: i32,
+    moving_to: Vec<i32>,
     broker_epochs: BTreeMap<i32, i64>,
 }
 
@@ -180,6 +181,13 @@ impl Checker {
         assert!(image.isr.iter().chain(&image.elr).all(clean), "P8: an unclean replica in ISR or ELR");
         assert!(image.leader_epoch >= self.seen.leader_epoch, "P11: leader epoch");
         assert!(image.partition_epoch >= self.seen.partition_epoch, "P11: partition epoch");
+        let replicas = |id: &i32| image.replicas.contains(id);
+        assert!(image.isr.iter().chain(&image.elr).all(replicas), "P10: ISR or ELR beyond the replicas");
+        let has_moved = image.moving_to.is_empty() && image.replicas == self.seen.moving_to;
+        if has_moved && image.partition_epoch > self.seen.partition_epoch {
+            assert!(image.isr.len() >= image.min_isr, "a move ended below min ISR: {image:?}");
+        }
+        self.seen.moving_to.clone_from(&image.moving_to);
         self.seen.leader_epoch = image.leader_epoch;
         self.seen.partition_epoch = image.partition_epoch;
         for (&id, broker) in &image.brokers {

@@ -11,9 +11,10 @@ use tidelog_metadata::{
     TopicIdPartition,
 };
 use tidelog_replication::{IsrOutcome, IsrProposal};
+use tidelog_wire::messages::alter_partition_reassignments_request::{ReassignablePartition, ReassignableTopic};
 use tidelog_wire::messages::create_topics_request::{CreatableReplicaAssignment, CreatableTopic, CreatableTopicConfig};
 use tidelog_wire::messages::incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
-use tidelog_wire::messages::{CreateTopicsRequest, IncrementalAlterConfigsRequest};
+use tidelog_wire::messages::{AlterPartitionReassignmentsRequest, CreateTopicsRequest, IncrementalAlterConfigsRequest};
 use tidelog_wire::types::{BrokerEpoch, BrokerId, LeaderEpoch, Offset, PartitionIndex};
 use tidelog_wire::{ErrorCode, Str, Uuid};
 
@@ -27,6 +28,9 @@ pub struct Image {
     pub leader: i32,
     pub leader_epoch: i32,
     pub partition_epoch: i32,
+    pub replicas: Vec<i32>,
+    /// The replicas that a reassignment under way ends with; empty without one.
+    pub moving_to: Vec<i32>,
     pub isr: Vec<i32>,
     pub elr: Vec<i32>,
     pub min_isr: usize,
@@ -67,14 +71,16 @@ pub struct Controller {
 }
 
 impl Controller {
-    /// Knows the partition with all replicas in sync, and all their brokers from before, fenced.
-    pub fn new(replicas: &[i32], min_isr: usize, write_caching: bool) -> Self {
+    /// Knows the partition with all replicas in sync, and all brokers from before, fenced.
+    pub fn new(brokers: &[i32], replicas: &[i32], min_isr: usize, write_caching: bool) -> Self {
         let partition = TopicIdPartition { topic_id: Uuid::ZERO, partition: PartitionIndex(0) };
         let image = Image {
             version: 0,
             leader: -1,
             leader_epoch: -1,
             partition_epoch: -1,
+            replicas: Vec::new(),
+            moving_to: Vec::new(),
             isr: Vec::new(),
             elr: Vec::new(),
             min_isr,
@@ -90,16 +96,16 @@ impl Controller {
             random: 1,
             recoveries: 0,
         };
-        controller.found(replicas, min_isr, write_caching);
+        controller.found(brokers, replicas, min_isr, write_caching);
         controller
     }
 
-    fn found(&mut self, replicas: &[i32], min_isr: usize, write_caching: bool) {
+    fn found(&mut self, brokers: &[i32], replicas: &[i32], min_isr: usize, write_caching: bool) {
         let node = |&id: &i32| Node { id: BrokerId(id), is_broker: true, is_controller: true };
-        let nodes = replicas.iter().map(node).collect();
+        let nodes = brokers.iter().map(node).collect();
         self.ask(Request::Bootstrap { cluster_id: Str::from("simulation"), nodes, default_configs: Vec::new() });
         let nothing = Introduction { incarnation: 0, unclean: false, stopped_cleanly: None, position: (-1, 0) };
-        for &id in replicas {
+        for &id in brokers {
             let epoch = self.register(id, &nothing, 0).expect("registers");
             self.ask(Request::UnfenceBroker(identity(id, epoch)));
         }
@@ -167,6 +173,11 @@ impl Controller {
             leader: partition.leader.get(),
             leader_epoch: partition.leader_epoch.get(),
             partition_epoch: partition.partition_epoch.get(),
+            replicas: partition.replicas.iter().map(|id| id.get()).collect(),
+            moving_to: match partition.is_reassigning() {
+                true => partition.target_replicas().map(|id| id.get()).collect(),
+                false => Vec::new(),
+            },
             isr: partition.isr.iter().map(|id| id.get()).collect(),
             elr: partition.elr.iter().map(|id| id.get()).collect(),
             min_isr: self.metadata.min_insync_replicas(topic, &partition),
@@ -256,6 +267,18 @@ impl Controller {
         };
         let request = IncrementalAlterConfigsRequest { resources: vec![resource], validate_only: false };
         self.ask(Request::IncrementalAlterConfigs(request));
+    }
+
+    /// Has the partition move to other replicas, or with `None` calls a move off. Whether it was granted.
+    pub fn reassign(&mut self, replicas: Option<&[i32]>) -> bool {
+        let partition = ReassignablePartition { partition_index: 0, replicas: replicas.map(<[i32]>::to_vec) };
+        let topic = ReassignableTopic { name: Str::from(TOPIC), partitions: vec![partition] };
+        let request =
+            AlterPartitionReassignmentsRequest { topics: vec![topic], ..AlterPartitionReassignmentsRequest::default() };
+        match self.ask(Request::AlterPartitionReassignments(request)) {
+            Response::AlterPartitionReassignments(answer) => answer.responses[0].partitions[0].error_code.is_none(),
+            other => panic!("{other:?}"),
+        }
     }
 
     pub fn alter_isr(&mut self, from: i32, epoch: i64, proposal: &IsrProposal) -> IsrOutcome {

@@ -1,6 +1,7 @@
 //! What goes wrong, and how it ends.
 
 use rand::Rng;
+use rand::seq::SliceRandom;
 
 use crate::world::{CONTROLLER, Event, NodeEvent, World};
 
@@ -26,7 +27,9 @@ impl World {
             65..72 => self.isolate(id),
             72..80 => self.begin_shutdown(id),
             80..86 => self.change_min_isr(),
-            86..94 => self.delete_records(id),
+            86..90 => self.delete_records(id),
+            90..97 if self.options.moves => self.reassign(),
+            90..94 => self.delete_records(id),
             _ => self.lose_disk(id),
         }
     }
@@ -100,7 +103,7 @@ impl World {
     fn begin_shutdown(&mut self, id: i32) {
         let now_ms = self.now_ms;
         let node = self.node(id);
-        if node.partition.is_some() && node.stopping_since_ms.is_none() {
+        if node.is_registered && node.stopping_since_ms.is_none() {
             node.stopping_since_ms = Some(now_ms);
             self.node_at(id, 1, NodeEvent::StopCleanly);
         }
@@ -131,6 +134,24 @@ impl World {
         let min_isr = self.rng.random_range(1..=self.nodes.len());
         self.lowest_min_isr = self.lowest_min_isr.min(min_isr);
         self.controller.set_min_isr(min_isr);
+    }
+
+    /// From all replicas to one and from one to all, on any brokers; sometimes to as many others, sometimes back.
+    fn reassign(&mut self) {
+        let image = self.controller.image().clone();
+        if !image.moving_to.is_empty() && self.rng.random_bool(0.3) {
+            self.controller.reassign(None);
+            return;
+        }
+        let present = if image.moving_to.is_empty() { image.replicas.len() } else { image.moving_to.len() };
+        let is_narrowed = present == 1 || self.rng.random_bool(0.3);
+        let count = if is_narrowed { self.options.replicas } else { 1 };
+        let mut target: Vec<i32> = (1..=self.nodes.len() as i32).collect();
+        target.shuffle(&mut self.rng);
+        target.truncate(count);
+        if self.controller.reassign(Some(&target)) {
+            self.moves_begun += 1;
+        }
     }
 
     fn delete_records(&mut self, id: i32) {

@@ -1,5 +1,5 @@
 //! A seeded simulation of one partition: 3 to 5 replicas that run the real protocol of `tidelog-replication`, their logs,
-//! a controller, clients, and everything that can go wrong between them. After every step the invariants of [`checker`]
+//! a controller that may move the partition to other nodes, clients, and everything that can go wrong between them. After every step the invariants of [`checker`]
 //! are checked; when the faults stop, the partition must come back by itself.
 //!
 //! [`run`] runs one seed; the same seed is the same run. `SIM_SEEDS=100000 cargo run -p tidelog-sim --release` runs many.

@@ -32,7 +32,8 @@ pub struct Node {
     /// It wants to stop cleanly, since then.
     pub stopping_since_ms: Option<i64>,
     pub broker_epoch: i64,
-    /// `None` while it is down or not registered.
+    pub is_registered: bool,
+    /// `None` while it is down or not registered, and while it has no replica of the partition.
     pub partition: Option<Partition>,
     pub image: Option<Rc<Image>>,
     pub parked_acks: VecDeque<ParkedAck>,
@@ -41,6 +42,10 @@ pub struct Node {
     pub tick_at_ms: Option<i64>,
     /// Number of the newest fetch sent; answers to older ones are still looked at.
     pub fetch_number: u64,
+    /// The newest fetch when the replica came to this node: answers up to it are for a replica that is gone.
+    pub fetches_before: u64,
+    /// How often a replica was taken away from this node; what was to happen to its log is not to happen to the next.
+    pub removals: u64,
     pub last_contact_ms: i64,
     pub is_isolated: bool,
     pub last_heard: LastHeard,
@@ -87,6 +92,7 @@ impl Node {
             paused_until_ms: 0,
             stopping_since_ms: None,
             broker_epoch: -1,
+            is_registered: false,
             partition: None,
             image: None,
             parked_acks: VecDeque::new(),
@@ -94,6 +100,8 @@ impl Node {
             flush_under_way: false,
             tick_at_ms: None,
             fetch_number: 0,
+            fetches_before: 0,
+            removals: 0,
             last_contact_ms: 0,
             is_isolated: false,
             last_heard: LastHeard(vec![i64::MIN; nodes]),
@@ -112,17 +120,32 @@ impl Node {
     /// The process is gone; what it held in memory with it. Producers see their connections die: outcome unknown.
     pub fn stop(&mut self) {
         let log = std::mem::take(&mut self.log);
+        let removals = self.removals;
         let incarnation = self.incarnation + 1;
         let last_heard = LastHeard(vec![i64::MIN; self.last_heard.0.len()]);
         *self = Self {
             log,
             incarnation,
+            removals,
             last_heard,
             may_lack_records: self.may_lack_records,
             report_unclean: self.report_unclean,
             checkpoint: self.checkpoint,
             ..Self::new(self.id, 0, self.write_caching, self.replica_lag_time_max_ms)
         };
+    }
+
+    /// The replica moved elsewhere: its log is deleted, and who waits for it is not answered.
+    pub fn remove_replica(&mut self) {
+        self.partition = None;
+        self.log.restart_at(0);
+        self.checkpoint = 0;
+        self.high_watermark = 0;
+        self.parked_acks.clear();
+        self.parked_fetches.clear();
+        self.fetches_before = self.fetch_number;
+        self.removals += 1;
+        self.may_lack_records = false;
     }
 
     pub fn image_version(&self) -> u64 {

@@ -16,6 +16,7 @@ pub struct Outcome {
     pub acked: usize,
     pub leader_epochs: i32,
     pub recoveries: usize,
+    pub moves: usize,
 }
 
 /// Panics with a sentence when an invariant is broken.
@@ -37,6 +38,7 @@ pub fn run(seed: u64) -> Outcome {
         acked: acked_after,
         leader_epochs: world.controller.image().leader_epoch,
         recoveries: world.controller.recoveries,
+        moves: world.moves_begun,
     }
 }
 
@@ -44,10 +46,14 @@ fn check_recovered(world: &World) {
     let image = world.controller.image();
     assert!(image.leader > 0, "liveness: no leader: {image:?}");
     let leader = &world.nodes[image.leader as usize - 1];
-    let in_sync = image.isr.len() == world.nodes.len();
+    let in_sync = image.isr.len() == image.replicas.len();
     assert!(in_sync, "liveness: not all replicas are in sync: {image:?} {:?}", leader.partition);
-    for node in &world.nodes {
-        let partition = node.partition.as_ref().expect("every node is up and registered");
+    assert!(image.moving_to.is_empty(), "liveness: a move does not end: {image:?}");
+    for node in world.nodes.iter().filter(|node| !image.replicas.contains(&node.id)) {
+        assert!(node.partition.is_none() && node.log.end() == 0, "node {} keeps what moved away", node.id);
+    }
+    for node in world.nodes.iter().filter(|node| image.replicas.contains(&node.id)) {
+        let partition = node.partition.as_ref().expect("every replica's node is up and registered");
         assert_eq!(node.log.end(), leader.log.end(), "liveness: node {} is behind", node.id);
         // A deletion that was not confirmed may be known to some only.
         let range = leader.log.start().max(node.log.start())..leader.log.end();

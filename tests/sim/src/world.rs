@@ -21,7 +21,10 @@ const SESSION_CHECK_MS: i64 = 100;
 /// How a run behaves. [`Options::random`] derives it from the seed.
 #[derive(Clone, Debug)]
 pub struct Options {
+    pub brokers: usize,
     pub replicas: usize,
+    /// Whether the partition moves between its brokers.
+    pub moves: bool,
     pub min_isr: usize,
     pub write_caching: bool,
     pub replica_lag_time_max_ms: i64,
@@ -38,11 +41,15 @@ pub struct Options {
 
 impl Options {
     pub fn random(rng: &mut StdRng) -> Self {
-        let replicas: usize = rng.random_range(3..=5);
+        let moves = rng.random_bool(0.4);
+        let replicas: usize = if moves { 3 } else { rng.random_range(3..=5) };
+        let brokers = if moves { rng.random_range(4..=6) } else { replicas };
         let min_isr = if rng.random_bool(0.5) { replicas.div_ceil(2) } else { rng.random_range(1..=replicas) };
         let bad_network = rng.random_bool(0.5);
         Self {
+            brokers,
             replicas,
+            moves,
             min_isr,
             write_caching: rng.random_bool(0.15),
             replica_lag_time_max_ms: rng.random_range(300..4000),
@@ -133,8 +140,8 @@ pub enum NodeEvent {
     Heartbeat,
     RegisterRetry,
     Flushed { to: i64, truncations: u64 },
-    Truncated { to: i64, restart: bool },
-    LogStartPersisted { start: i64 },
+    Truncated { to: i64, restart: bool, removals: u64 },
+    LogStartPersisted { start: i64, removals: u64 },
     FetchParkedOut,
     FetchRetry { number: u64 },
     AlterTimedOut { proposal: IsrProposal, attempt: u64 },
@@ -176,6 +183,7 @@ pub struct World {
     pub checker: Checker,
     pub producing: bool,
     pub wipes: usize,
+    pub moves_begun: usize,
     pub lowest_min_isr: usize,
     /// Newest incarnation registered of each node, and its broker epoch.
     registered: BTreeMap<i32, (u64, i64)>,
@@ -193,17 +201,18 @@ pub struct World {
 
 impl World {
     pub fn new(options: Options, seed: u64) -> Self {
-        let ids: Vec<i32> = (1..=options.replicas as i32).collect();
+        let ids: Vec<i32> = (1..=options.brokers as i32).collect();
         let lag = options.replica_lag_time_max_ms;
         let nodes = ids.iter().map(|&id| Node::new(id, ids.len(), options.write_caching, lag)).collect();
         let mut world = Self {
             rng: StdRng::seed_from_u64(seed),
             now_ms: 0,
             nodes,
-            controller: Controller::new(&ids, options.min_isr, options.write_caching),
+            controller: Controller::new(&ids, &ids[..options.replicas], options.min_isr, options.write_caching),
             checker: Checker::default(),
             producing: true,
             wipes: 0,
+            moves_begun: 0,
             lowest_min_isr: options.min_isr,
             registered: BTreeMap::new(),
             cut: BTreeSet::new(),
@@ -324,6 +333,7 @@ impl World {
             return;
         }
         self.published = image.version;
+        self.lowest_min_isr = self.lowest_min_isr.min(image.min_isr);
         for id in 1..=self.nodes.len() as i32 {
             if self.node(id).is_up {
                 self.send(CONTROLLER, id, Message::ImagePublished(Rc::clone(&image)));

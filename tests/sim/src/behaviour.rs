@@ -38,6 +38,7 @@ impl World {
                 }
             }
             Message::ImagePublished(image) => self.apply_image(id, image),
+            Message::GroupAsk { number, request } => self.ask_coordinator(id, from, number, *request),
             Message::AlterAnswer { proposal, outcome, attempt } => self.altered(id, &proposal, outcome, attempt),
             other => panic!("not for a node: {other:?}"),
         }
@@ -72,6 +73,8 @@ impl World {
                 self.altered(id, &proposal, IsrOutcome::Unknown, attempt);
             }
             NodeEvent::AckTimedOut { end } => self.node(id).parked_acks.retain(|ack| ack.end != end),
+            NodeEvent::LoadGroups { leader_epoch } => self.load_groups(id, leader_epoch),
+            NodeEvent::GroupTimers { leader_epoch } => self.group_timers(id, leader_epoch),
             NodeEvent::StopCleanly => self.stop_cleanly(id),
         }
     }
@@ -98,6 +101,7 @@ impl World {
             self.node_at(id, due_ms - now_ms, NodeEvent::Tick);
         }
         self.flush(id);
+        self.follow_leadership(id);
     }
 
     fn execute(&mut self, id: i32, effect: Effect) {
@@ -110,7 +114,10 @@ impl World {
             }
             Effect::HighWatermark(to) => self.high_watermark_moved(id, to.get()),
             Effect::ReleaseAcks { through } => self.release_acks(id, through.get()),
-            Effect::FailAcks { beyond, .. } => self.node(id).parked_acks.retain(|ack| ack.end <= beyond.get()),
+            Effect::FailAcks { beyond, .. } => {
+                self.node(id).parked_acks.retain(|ack| ack.end <= beyond.get());
+                self.coordinator_failed(id, beyond.get());
+            }
             Effect::WakeFollowers => self.answer_parked(id, false),
             Effect::ProposeIsr(proposal) => self.propose(id, *proposal),
             Effect::TruncateTo(to) => self.begin_truncation(id, to.get(), false),
@@ -151,6 +158,7 @@ impl World {
             self.node(id).parked_acks.pop_front();
             self.acknowledge(ack.offset, ack.value);
         }
+        self.release_replies(id, through);
     }
 
     pub(crate) fn acknowledge(&mut self, offset: i64, value: u64) {

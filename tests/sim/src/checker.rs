@@ -39,6 +39,11 @@ impl Checker {
         self.committed.len() as i64
     }
 
+    /// What any leader's high watermark has passed at this offset.
+    pub fn committed_value(&self, offset: i64) -> Option<u64> {
+        self.committed.get(usize::try_from(offset).ok()?).map(|record| record.value)
+    }
+
     /// P13.
     pub fn leads(&mut self, node: &Node, epoch: i32) {
         let leader = (node.id, node.incarnation);

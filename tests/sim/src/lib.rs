@@ -9,6 +9,7 @@ pub mod checker;
 mod clients;
 pub mod controller;
 mod faults;
+pub mod groups;
 pub mod log;
 pub mod node;
 mod run;

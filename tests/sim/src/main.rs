@@ -7,13 +7,14 @@ fn main() {
         env::var(name).map_or(default, |value| value.parse().unwrap_or_else(|_| panic!("{name} is a number")))
     };
     let first = number("SIM_SEED", 0);
-    let (mut steps, mut acked, mut moves) = (0, 0, 0);
+    let (mut steps, mut acked, mut moves, mut commits) = (0, 0, 0, 0);
     for seed in first..first + number("SIM_SEEDS", 1000) {
         match std::panic::catch_unwind(|| tidelog_sim::run(seed)) {
             Ok(outcome) => {
                 steps += outcome.steps;
                 acked += outcome.acked;
                 moves += outcome.moves;
+                commits += outcome.commits;
             }
             Err(_) => {
                 println!("seed {seed} fails; again with SIM_SEED={seed} SIM_SEEDS=1");
@@ -21,5 +22,7 @@ fn main() {
             }
         }
     }
-    println!("{steps} steps, {acked} acknowledged produces, {moves} moves, no invariant broken");
+    println!(
+        "{steps} steps, {acked} acknowledged produces, {moves} moves, {commits} commits of groups, no invariant broken"
+    );
 }

@@ -7,6 +7,7 @@ use tidelog_replication::{Durability, FollowerFetch, Partition, PeerContact, Set
 use tidelog_wire::types::BrokerId;
 
 use crate::controller::{Image, SESSION_TIMEOUT_MS};
+use crate::groups::Hosted;
 use crate::log::Log;
 
 #[derive(Debug)]
@@ -36,6 +37,10 @@ pub struct Node {
     /// `None` while it is down or not registered, and while it has no replica of the partition.
     pub partition: Option<Partition>,
     pub image: Option<Rc<Image>>,
+    /// The coordinator of groups, while this node leads and has replayed its log.
+    pub hosted: Option<Box<Hosted>>,
+    /// The leader epoch a coordinator is being loaded for.
+    pub loading: Option<i32>,
     pub parked_acks: VecDeque<ParkedAck>,
     pub parked_fetches: Vec<ParkedFetch>,
     pub flush_under_way: bool,
@@ -95,6 +100,8 @@ impl Node {
             is_registered: false,
             partition: None,
             image: None,
+            hosted: None,
+            loading: None,
             parked_acks: VecDeque::new(),
             parked_fetches: Vec::new(),
             flush_under_way: false,
@@ -138,6 +145,8 @@ impl Node {
     /// The replica moved elsewhere: its log is deleted, and who waits for it is not answered.
     pub fn remove_replica(&mut self) {
         self.partition = None;
+        self.hosted = None;
+        self.loading = None;
         self.log.restart_at(0);
         self.checkpoint = 0;
         self.high_watermark = 0;

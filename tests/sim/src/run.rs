@@ -3,6 +3,7 @@
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
+use crate::groups::PARTITIONS;
 use crate::world::{Options, World};
 
 /// In peace, after this long the partition is whole again and everybody has been answered.
@@ -17,6 +18,7 @@ pub struct Outcome {
     pub leader_epochs: i32,
     pub recoveries: usize,
     pub moves: usize,
+    pub commits: usize,
 }
 
 /// Panics with a sentence when an invariant is broken.
@@ -32,6 +34,7 @@ pub fn run(seed: u64) -> Outcome {
     world.producing = false;
     world.run_until(faults_until_ms + RECOVERY_MS + QUIET_MS);
     check_recovered(&world);
+    check_groups(&world);
     assert!(world.checker.lossy || acked_after > acked_before, "liveness: nothing was acknowledged any more");
     Outcome {
         steps: world.steps,
@@ -39,6 +42,19 @@ pub fn run(seed: u64) -> Outcome {
         leader_epochs: world.controller.image().leader_epoch,
         recoveries: world.controller.recoveries,
         moves: world.moves_begun,
+        commits: world.ledger.acked_count,
+    }
+}
+
+/// Whoever was told to be out is in again, all of a group in one generation, and every partition has one owner.
+fn check_groups(world: &World) {
+    for group in world.members.chunk_by(|one, other| one.group() == other.group()) {
+        let generation = group[0].generation;
+        let agree = group.iter().all(|member| member.is_in() && member.generation == generation);
+        let mut assigned: Vec<i32> = group.iter().flat_map(|member| member.assigned.clone()).collect();
+        assigned.sort_unstable();
+        let is_whole = assigned.into_iter().eq(0..PARTITIONS);
+        assert!(agree && is_whole, "liveness: the group does not settle: {group:#?}");
     }
 }
 

@@ -10,6 +10,7 @@ use tidelog_replication::{FetchResponse, FollowerFetch, IsrOutcome, IsrProposal}
 
 use crate::checker::Checker;
 use crate::controller::{Controller, Image, Introduction};
+use crate::groups::{GroupAnswer, GroupRequest, Ledger, MEMBERS_FROM, Member};
 use crate::log::Record;
 use crate::node::Node;
 
@@ -23,6 +24,8 @@ const SESSION_CHECK_MS: i64 = 100;
 pub struct Options {
     pub brokers: usize,
     pub replicas: usize,
+    /// Whether the partition is one of the offsets topic, with coordinator and members.
+    pub groups: bool,
     /// Whether the partition moves between its brokers.
     pub moves: bool,
     pub min_isr: usize,
@@ -42,6 +45,7 @@ pub struct Options {
 impl Options {
     pub fn random(rng: &mut StdRng) -> Self {
         let moves = rng.random_bool(0.4);
+        let groups = rng.random_bool(0.6);
         let replicas: usize = if moves { 3 } else { rng.random_range(3..=5) };
         let brokers = if moves { rng.random_range(4..=6) } else { replicas };
         let min_isr = if rng.random_bool(0.5) { replicas.div_ceil(2) } else { rng.random_range(1..=replicas) };
@@ -49,6 +53,7 @@ impl Options {
         Self {
             brokers,
             replicas,
+            groups,
             moves,
             min_isr,
             write_caching: rng.random_bool(0.15),
@@ -101,6 +106,14 @@ pub enum Message {
         outcome: IsrOutcome,
         attempt: u64,
     },
+    GroupAsk {
+        number: u64,
+        request: Box<GroupRequest>,
+    },
+    GroupAnswer {
+        number: u64,
+        answer: Box<GroupAnswer>,
+    },
 }
 
 #[derive(Clone, Debug)]
@@ -127,6 +140,9 @@ pub enum Event {
         broker_epoch: i64,
     },
     Clients,
+    Member {
+        id: i32,
+    },
     Fault,
     HealLink {
         from: i32,
@@ -146,6 +162,8 @@ pub enum NodeEvent {
     FetchRetry { number: u64 },
     AlterTimedOut { proposal: IsrProposal, attempt: u64 },
     AckTimedOut { end: i64 },
+    LoadGroups { leader_epoch: i32 },
+    GroupTimers { leader_epoch: i32 },
     StopCleanly,
 }
 
@@ -181,6 +199,8 @@ pub struct World {
     pub nodes: Vec<Node>,
     pub controller: Controller,
     pub checker: Checker,
+    pub members: Vec<Member>,
+    pub ledger: Ledger,
     pub producing: bool,
     pub wipes: usize,
     pub moves_begun: usize,
@@ -210,6 +230,8 @@ impl World {
             nodes,
             controller: Controller::new(&ids, &ids[..options.replicas], options.min_isr, options.write_caching),
             checker: Checker::default(),
+            members: if options.groups { Member::all() } else { Vec::new() },
+            ledger: Ledger::default(),
             producing: true,
             wipes: 0,
             moves_begun: 0,
@@ -230,6 +252,9 @@ impl World {
         }
         world.at(SESSION_CHECK_MS, Event::SessionCheck);
         world.at(1, Event::Clients);
+        for index in 0..world.members.len() as i32 {
+            world.at(300, Event::Member { id: MEMBERS_FROM + index });
+        }
         if world.options.fault_every_ms.is_some() {
             world.at(500, Event::Fault);
         }
@@ -258,7 +283,7 @@ impl World {
         if lost || self.cut.contains(&(from, to)) {
             return;
         }
-        let to_incarnation = (to != CONTROLLER).then(|| self.node(to).incarnation);
+        let to_incarnation = (CONTROLLER + 1..MEMBERS_FROM).contains(&to).then(|| self.node(to).incarnation);
         for _ in 0..copies {
             // Some messages arrive very late, long after what was sent after them.
             let late = if self.rng.random_ratio(1, 200) { 20 } else { 1 };
@@ -280,7 +305,9 @@ impl World {
         self.steps += 1;
         match event {
             Event::Deliver { from, to, to_incarnation, message } => {
-                if to == CONTROLLER {
+                if let Message::GroupAnswer { number, answer } = message {
+                    self.member_receives(to, number, *answer);
+                } else if to == CONTROLLER {
                     self.controller_receives(from, message);
                 } else if let Some(event) = self.when_running(to, to_incarnation) {
                     self.defer(event, Event::Deliver { from, to, to_incarnation, message: message.clone() }, |world| {
@@ -302,6 +329,7 @@ impl World {
             }
             Event::StreamEnded { id, broker_epoch } => self.controller.fence(id, broker_epoch),
             Event::Clients => self.clients(),
+            Event::Member { id } => self.member_acts(id),
             Event::Fault => self.fault(),
             Event::HealLink { from, to } => {
                 self.cut.remove(&(from, to));

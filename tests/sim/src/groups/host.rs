@@ -1,0 +1,266 @@
+//! A coordinator's life on the partition's leader, by the rules of the broker's `coordinator_host`: replayed when a
+//! leadership begins, gone when it ends or an append fails; what is decided is appended at once, and a reply leaves when
+//! the high watermark has passed everything that was appended when it was decided.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::rc::Rc;
+
+use rand::Rng;
+use tidelog_coordinator::{Caller, Coordinator, Outcome, RequestId, Response, TimerKey, Topics};
+use tidelog_replication::{Acks, Partition};
+use tidelog_wire::types::Offset;
+use tidelog_wire::{ErrorCode, Uuid};
+
+use super::ledger::Told;
+use super::{GroupRequest, OneTopic, coordinator};
+use crate::log::Record;
+use crate::node::Node;
+use crate::world::{Message, NodeEvent, World};
+
+#[derive(Debug)]
+pub struct Hosted {
+    pub leader_epoch: i32,
+    coordinator: Coordinator,
+    timers: BTreeMap<TimerKey, i64>,
+    /// When the next look at the timers is due.
+    wake_ms: Option<i64>,
+    tickets: BTreeMap<RequestId, Ticket>,
+    next_request: u64,
+    /// Where the log ended after the last append, or was found to end.
+    appended: i64,
+    committed: Option<i64>,
+    waiting: VecDeque<Told>,
+    /// Generations and member epochs it has decided on, by group and member; classic generations have no member.
+    decided: BTreeMap<(String, String), i32>,
+}
+
+#[derive(Clone, Debug)]
+struct Ticket {
+    member: i32,
+    number: u64,
+    request: GroupRequest,
+}
+
+fn leads_in(node: &Node) -> Option<i32> {
+    let partition = node.partition.as_ref()?;
+    partition.check_produce(Acks::Leader).ok().map(|epoch| epoch.get())
+}
+
+impl World {
+    /// A coordinator begins and ends with its node's leadership.
+    pub(crate) fn follow_leadership(&mut self, id: i32) {
+        if !self.options.groups {
+            return;
+        }
+        let node = &mut self.nodes[id as usize - 1];
+        let epoch = leads_in(node);
+        if node.hosted.as_ref().is_some_and(|hosted| Some(hosted.leader_epoch) != epoch) {
+            node.hosted = None;
+        }
+        if let Some(leader_epoch) = epoch.filter(|epoch| node.hosted.is_none() && node.loading != Some(*epoch)) {
+            node.loading = Some(leader_epoch);
+            let delay_ms = self.rng.random_range(0..40);
+            self.node_at(id, delay_ms, NodeEvent::LoadGroups { leader_epoch });
+        }
+    }
+
+    /// Nobody vouches any more for what was appended: the log is to be read anew.
+    pub(crate) fn coordinator_failed(&mut self, id: i32, beyond: i64) {
+        let node = self.node(id);
+        if node.hosted.as_ref().is_some_and(|hosted| hosted.appended > beyond) {
+            node.hosted = None;
+            node.loading = None;
+        }
+    }
+
+    pub(crate) fn load_groups(&mut self, id: i32, leader_epoch: i32) {
+        let node = &mut self.nodes[id as usize - 1];
+        if node.loading != Some(leader_epoch) || leads_in(node) != Some(leader_epoch) {
+            return;
+        }
+        node.loading = None;
+        let end = node.log.end();
+        let mut coordinator = coordinator();
+        for record in node.log.slice(node.log.start(), end) {
+            for stored in self.ledger.batch(record.value) {
+                coordinator.replay(Some(stored.key.clone()), stored.value.clone()).expect("what was written is read");
+            }
+        }
+        node.hosted = Some(Box::new(Hosted {
+            leader_epoch,
+            coordinator,
+            timers: BTreeMap::new(),
+            wake_ms: None,
+            tickets: BTreeMap::new(),
+            next_request: 0,
+            appended: end,
+            committed: None,
+            waiting: VecDeque::new(),
+            decided: BTreeMap::new(),
+        }));
+        self.when_committed(id, end);
+        self.act(id, |coordinator, now_ms, topics| coordinator.loaded(now_ms, topics));
+    }
+
+    pub(crate) fn ask_coordinator(&mut self, id: i32, member: i32, number: u64, request: GroupRequest) {
+        match self.admit(id, member, number, &request) {
+            Ok(asked) => {
+                let fresh_member_id = Uuid::from_u128(self.rng.random());
+                self.act(id, |coordinator, now_ms, topics| {
+                    let caller = Caller {
+                        request: asked,
+                        client_id: "member",
+                        client_host: "/127.0.0.1",
+                        version: request.version(),
+                        fresh_member_id,
+                    };
+                    run(coordinator, now_ms, topics, &caller, &request)
+                });
+            }
+            Err(code) => self.send(id, member, Message::GroupAnswer { number, answer: Box::new(Err(code)) }),
+        }
+    }
+
+    fn admit(&mut self, id: i32, member: i32, number: u64, request: &GroupRequest) -> Result<RequestId, ErrorCode> {
+        let node = self.node(id);
+        let leader_epoch = leads_in(node).ok_or(ErrorCode::NOT_COORDINATOR)?;
+        let can_commit = node.partition.as_ref().is_some_and(|partition| partition.check_produce(Acks::All).is_ok());
+        let hosted = node.hosted.as_mut().filter(|hosted| hosted.leader_epoch == leader_epoch);
+        let hosted = hosted.ok_or(ErrorCode::COORDINATOR_LOAD_IN_PROGRESS)?;
+        if request.writes() && !can_commit {
+            return Err(ErrorCode::COORDINATOR_NOT_AVAILABLE);
+        }
+        hosted.next_request += 1;
+        let asked = RequestId(hosted.next_request);
+        hosted.tickets.insert(asked, Ticket { member, number, request: request.clone() });
+        Ok(asked)
+    }
+
+    fn act(&mut self, id: i32, operation: impl FnOnce(&mut Coordinator, i64, &dyn Topics) -> Outcome) {
+        let now_ms = self.now_ms;
+        let Some(hosted) = &mut self.node(id).hosted else { return };
+        let leader_epoch = hosted.leader_epoch;
+        let outcome = operation(&mut hosted.coordinator, now_ms, &OneTopic);
+        for change in outcome.timers {
+            match change.due_ms {
+                Some(due_ms) => hosted.timers.insert(change.key, due_ms),
+                None => hosted.timers.remove(&change.key),
+            };
+        }
+        let replies: Vec<(Ticket, Response)> = outcome
+            .replies
+            .into_iter()
+            .map(|reply| {
+                let ticket = hosted.tickets.remove(&reply.to).expect("a request is answered once");
+                (ticket, reply.response)
+            })
+            .collect();
+        let value = self.append_decided(id, leader_epoch, outcome.records);
+        let Some(hosted) = &mut self.nodes[id as usize - 1].hosted else { return };
+        for (ticket, response) in replies {
+            let Ticket { member, number, request } = ticket;
+            let end = hosted.appended;
+            let told = Told { leader_epoch, end, value, member, number, request, response };
+            self.ledger.decided(&told, &mut hosted.decided);
+            hosted.waiting.push_back(told);
+        }
+        let (committed, appended) = (hosted.committed, hosted.appended);
+        if let Some(committed) = committed {
+            self.release_replies(id, committed);
+        }
+        if value.is_some() {
+            self.when_committed(id, appended);
+        }
+        self.book_group_timers(id);
+    }
+
+    /// The records of one operation are one record of the log. Returns its value.
+    fn append_decided(&mut self, id: i32, leader_epoch: i32, records: Vec<tidelog_coordinator::Record>) -> Option<u64> {
+        if records.is_empty() {
+            return None;
+        }
+        let (value, now_ms) = (self.next_value, self.now_ms);
+        self.next_value += 1;
+        self.ledger.store(value, Rc::new(records));
+        let node = self.node(id);
+        assert_eq!(leads_in(node), Some(leader_epoch), "a coordinator outlives its leadership");
+        node.log.append(&[Record { epoch: leader_epoch, value }]);
+        let end = node.log.end();
+        if let Some(hosted) = &mut node.hosted {
+            hosted.appended = end;
+        }
+        self.drive(id, |partition, out| partition.appended(Offset(end), now_ms, out));
+        Some(value)
+    }
+
+    fn when_committed(&mut self, id: i32, end: i64) {
+        let committed = |partition: &Partition| partition.high_watermark().get() >= end;
+        if self.node(id).partition.as_ref().is_some_and(committed) {
+            self.release_replies(id, end);
+        } else {
+            self.drive(id, |partition, _| partition.ack_parked(Offset(end)));
+        }
+    }
+
+    /// The high watermark has passed everything below `through`.
+    pub(crate) fn release_replies(&mut self, id: i32, through: i64) {
+        let Some(hosted) = &mut self.node(id).hosted else { return };
+        hosted.committed = hosted.committed.max(Some(through));
+        let mut released = Vec::new();
+        while hosted.waiting.front().is_some_and(|told| told.end <= through) {
+            released.extend(hosted.waiting.pop_front());
+        }
+        for told in released {
+            if !self.checker.lossy {
+                self.ledger.told(&told, &self.checker);
+            }
+            let Told { member, number, response, .. } = told;
+            self.send(id, member, Message::GroupAnswer { number, answer: Box::new(Ok(response)) });
+        }
+    }
+
+    fn book_group_timers(&mut self, id: i32) {
+        let now_ms = self.now_ms;
+        let Some(hosted) = &mut self.node(id).hosted else { return };
+        let leader_epoch = hosted.leader_epoch;
+        let Some(due_ms) = hosted.timers.values().min().copied() else { return };
+        if hosted.wake_ms.is_none_or(|wake_ms| wake_ms > due_ms) {
+            hosted.wake_ms = Some(due_ms);
+            self.node_at(id, (due_ms - now_ms).max(0), NodeEvent::GroupTimers { leader_epoch });
+        }
+    }
+
+    pub(crate) fn group_timers(&mut self, id: i32, leader_epoch: i32) {
+        let now_ms = self.now_ms;
+        while let Some(hosted) = self.node(id).hosted.as_mut().filter(|hosted| hosted.leader_epoch == leader_epoch) {
+            hosted.wake_ms = None;
+            let Some(key) = hosted.timers.iter().find(|(_, due_ms)| **due_ms <= now_ms).map(|(key, _)| key.clone())
+            else {
+                break;
+            };
+            hosted.timers.remove(&key);
+            self.act(id, |coordinator, now_ms, topics| coordinator.timer_due(now_ms, topics, key));
+        }
+        self.book_group_timers(id);
+    }
+}
+
+fn run(
+    coordinator: &mut Coordinator,
+    now_ms: i64,
+    topics: &dyn Topics,
+    caller: &Caller<'_>,
+    request: &GroupRequest,
+) -> Outcome {
+    match request {
+        GroupRequest::Join(request) => coordinator.join_group(now_ms, topics, caller, request),
+        GroupRequest::Sync(request) => coordinator.sync_group(now_ms, topics, caller, request),
+        GroupRequest::Heartbeat(request) => coordinator.heartbeat(now_ms, topics, caller, request),
+        GroupRequest::Leave(request) => coordinator.leave_group(now_ms, topics, caller, request),
+        GroupRequest::ConsumerHeartbeat(request) => {
+            coordinator.consumer_group_heartbeat(now_ms, topics, caller, request)
+        }
+        GroupRequest::Commit(request) => coordinator.offset_commit(now_ms, topics, caller, request),
+        GroupRequest::Fetch(request) => coordinator.offset_fetch(now_ms, topics, caller, request),
+    }
+}

@@ -16,6 +16,7 @@ use crate::processes::cpu_seconds;
 
 const TOPIC: &str = "commits";
 const LIMIT: Duration = Duration::from_secs(60);
+const RETRY_AFTER: Duration = Duration::from_millis(50);
 
 #[derive(Args)]
 pub struct Options {
@@ -61,9 +62,7 @@ async fn load(cluster: &Cluster, pids: &[u32], options: &Options) -> Result<Figu
     let mut members = Vec::new();
     for number in 0..options.groups {
         let group = format!("commits-{number}");
-        let connection = connect_to_coordinator(cluster, &group, LIMIT).await?;
-        // The first one makes the group, and shows that all is well.
-        commit_until(&connection, &group, topic_id, options, Instant::now()).await?;
+        let connection = ready_coordinator(cluster, &group, topic_id, options).await?;
         members.push((connection, group));
     }
     let cpu_before = cpu_seconds(pids);
@@ -78,6 +77,19 @@ async fn load(cluster: &Cluster, pids: &[u32], options: &Options) -> Result<Figu
         commits += done??;
     }
     Ok(Figures { commits, cpu_seconds: cpu_seconds(pids) - cpu_before })
+}
+
+/// A coordinator that has taken a first commit, which makes the group: Kafka names one before it is ready to be one.
+async fn ready_coordinator(cluster: &Cluster, group: &str, topic_id: Uuid, options: &Options) -> Result<Connection> {
+    let deadline = Instant::now() + LIMIT;
+    loop {
+        let connection = connect_to_coordinator(cluster, group, LIMIT).await?;
+        match commit_until(&connection, group, topic_id, options, Instant::now()).await {
+            Ok(_) => return Ok(connection),
+            Err(error) if Instant::now() > deadline => return Err(error),
+            Err(_) => tokio::time::sleep(RETRY_AFTER).await,
+        }
+    }
 }
 
 async fn commit_until(

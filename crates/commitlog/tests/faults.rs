@@ -9,7 +9,9 @@ use support::*;
 use tidelog_commitlog::disk::{Disk, Operation, SimDisk};
 use tidelog_commitlog::{AppendError, LogConfig, LogDirOptions, LogId, StorageError};
 use tidelog_wire::Uuid;
-use tidelog_wire::types::{Offset, PartitionIndex};
+use tidelog_wire::compression::Compression;
+use tidelog_wire::record::BatchBuilder;
+use tidelog_wire::types::{Offset, PartitionIndex, ProducerEpoch, ProducerId};
 
 fn started() -> (SimDisk, Dir) {
     let disk = SimDisk::default();
@@ -76,6 +78,23 @@ fn a_full_disk_refuses_before_it_is_full_and_recovers() {
     let retried = log.append_as_leader(idempotent(1, 0, sequence, 50), EPOCH, NOW_MS).unwrap();
     assert_eq!((retried.base_offset, retried.duplicate), (Offset(i64::from(sequence)), false));
     assert_eq!(headers(&contents(&mut log)).last().unwrap().next_offset(), log.log_end_offset());
+}
+
+#[test]
+fn a_retry_in_the_same_group_shares_the_fate_of_what_it_repeats() {
+    let (disk, dir) = started();
+    let (mut log, _) = dir.log(&LogConfig::default());
+    append(&mut log, batch(1, 10));
+    disk.set_capacity(Some(disk.used_bytes()));
+    // The producer lost its connection and sends again over another one what still waits for the group's write.
+    let large =
+        || build(BatchBuilder::new(Compression::None).producer(ProducerId(1), ProducerEpoch(0), 0), 9, 99_999, NOW_MS);
+    let results = log.append_all_as_leader(&[large(), large()], EPOCH, NOW_MS);
+    let is_refused = |result: &_| matches!(result, Err(AppendError::Storage(StorageError::DiskFull { .. })));
+    assert!(results.iter().all(is_refused), "{results:?}");
+    disk.set_capacity(None);
+    let retried = log.append_as_leader(large(), EPOCH, NOW_MS).unwrap();
+    assert_eq!((retried.base_offset, retried.duplicate), (Offset(1), false));
 }
 
 #[test]

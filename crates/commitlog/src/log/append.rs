@@ -28,8 +28,6 @@ struct Staged {
     header: BatchHeader,
     stamp: [u8; HEADER_SIZE],
     records: Bytes,
-    /// Of the caller's list.
-    index: usize,
     undo: Option<Undo>,
 }
 
@@ -67,8 +65,8 @@ impl Log {
         let mut staged = Vec::with_capacity(batches.len());
         let mut end = self.log_end;
         let mut results = Vec::with_capacity(batches.len());
-        for (index, batch) in batches.iter().enumerate() {
-            results.push(self.stage(batch, index, end, leader_epoch, now_ms).map(|outcome| match outcome {
+        for batch in batches {
+            results.push(self.stage(batch, end, leader_epoch, now_ms).map(|outcome| match outcome {
                 StageOutcome::Duplicate(appended) => appended,
                 StageOutcome::New(appended, batch) => {
                     end = batch.header.next_offset();
@@ -79,11 +77,15 @@ impl Log {
         }
         if let Err((first_unwritten, error)) = self.write_staged(&mut staged, now_ms) {
             // Latest first, since a producer may have several.
-            for lost in staged.drain(first_unwritten..).rev() {
-                results[lost.index] = Err(error.clone().into());
-                if let Some(undo) = lost.undo {
-                    self.producers.undo(undo);
-                }
+            staged
+                .drain(first_unwritten..)
+                .rev()
+                .filter_map(|lost| lost.undo)
+                .for_each(|undo| self.producers.undo(undo));
+            // A repetition of a lost batch is lost with it.
+            let is_lost = |appended: &Appended| appended.last_offset >= self.log_end;
+            for result in results.iter_mut().filter(|result| result.as_ref().is_ok_and(is_lost)) {
+                *result = Err(error.clone().into());
             }
         }
         self.check_order();
@@ -140,7 +142,6 @@ impl Log {
     fn stage(
         &mut self,
         batch: &Bytes,
-        index: usize,
         base_offset: Offset,
         leader_epoch: LeaderEpoch,
         now_ms: i64,
@@ -173,7 +174,7 @@ impl Log {
             log_append_time_ms: if stamps_time { now_ms } else { -1 },
             duplicate: false,
         };
-        let staged = Staged { header, stamp: header.to_bytes(), records, index, undo };
+        let staged = Staged { header, stamp: header.to_bytes(), records, undo };
         Ok(StageOutcome::New(appended, Box::new(staged)))
     }
 

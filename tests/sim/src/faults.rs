@@ -18,6 +18,7 @@ impl World {
         self.at(pause_ms, Event::Fault);
         let id = self.rng.random_range(1..=self.nodes.len() as i32);
         match self.rng.random_range(0..100) {
+            5..15 | 92..97 if self.options.moves => self.reassign(),
             0..20 => self.crash_and_restart(id, false),
             20..35 => self.crash_and_restart(id, true),
             35..38 => self.crash_all(true),
@@ -27,9 +28,7 @@ impl World {
             65..72 => self.isolate(id),
             72..80 => self.begin_shutdown(id),
             80..86 => self.change_min_isr(),
-            86..90 => self.delete_records(id),
-            90..97 if self.options.moves => self.reassign(),
-            90..94 => self.delete_records(id),
+            86..94 => self.delete_records(id),
             _ => self.lose_disk(id),
         }
     }

@@ -1,6 +1,6 @@
 //! One simulated broker: a log that survives it, and everything of an incarnation that does not.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
 use tidelog_replication::{Durability, FollowerFetch, Partition, PeerContact, Settings};
@@ -39,6 +39,8 @@ pub struct Node {
     pub image: Option<Rc<Image>>,
     /// The coordinator of groups, while this node leads and has replayed its log.
     pub hosted: Option<Box<Hosted>>,
+    /// The last request heard from each member: what stands on one connection comes in order.
+    pub heard_of: BTreeMap<i32, u64>,
     /// The leader epoch a coordinator is being loaded for.
     pub loading: Option<i32>,
     pub parked_acks: VecDeque<ParkedAck>,
@@ -101,6 +103,7 @@ impl Node {
             partition: None,
             image: None,
             hosted: None,
+            heard_of: BTreeMap::new(),
             loading: None,
             parked_acks: VecDeque::new(),
             parked_fetches: Vec::new(),

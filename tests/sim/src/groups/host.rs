@@ -103,6 +103,11 @@ impl World {
     }
 
     pub(crate) fn ask_coordinator(&mut self, id: i32, member: i32, number: u64, request: GroupRequest) {
+        let heard_of = self.node(id).heard_of.entry(member).or_default();
+        if matches!(request, GroupRequest::ConsumerHeartbeat(_)) && *heard_of >= number {
+            return;
+        }
+        *heard_of = number.max(*heard_of);
         match self.admit(id, member, number, &request) {
             Ok(asked) => {
                 let fresh_member_id = Uuid::from_u128(self.rng.random());

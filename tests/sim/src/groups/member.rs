@@ -48,6 +48,8 @@ pub struct Member {
     coordinator: i32,
     /// The number of the request it waits for, and until when.
     asked: Option<(u64, i64)>,
+    /// When it sent the last heartbeat that was granted: its session began then or later.
+    heard_ms: i64,
     next_number: u64,
 }
 
@@ -69,6 +71,7 @@ impl Member {
             followers: Vec::new(),
             coordinator: 1,
             asked: None,
+            heard_ms: 0,
             next_number: 1,
         };
         member.begin_life();
@@ -288,17 +291,37 @@ impl World {
         let (partition, action) = (self.rng.random_range(0..PARTITIONS), self.rng.random_range(0..100));
         let generations_ago = i32::from(has_faults && self.rng.random_bool(0.1));
         let offset = self.next_value as i64;
-        let member = &self.members[index];
+        let member = &mut self.members[index];
         match (member.phase, action) {
             (Phase::Out, _) => member.join(),
             (Phase::Joined, _) if member.is_classic => member.sync(),
-            (_, 0..2) if has_faults => member.leave(),
+            (_, 0..2) if has_faults => {
+                // It does not wait for the answer, and comes back as somebody else.
+                let request = member.leave();
+                member.begin_life();
+                request
+            }
             (_, 2..40) if self.producing => {
                 self.next_value += 1;
                 member.commit(partition, offset, generations_ago)
             }
             (_, 40..55) => member.fetch(),
             _ => member.heartbeat(),
+        }
+    }
+
+    /// In groups of the new protocol a partition passes to another only when the former owner has given it up, or has
+    /// been silent so long that it may be taken for gone. In classic groups a rebalance is what owners learn of.
+    fn check_owns_alone(&self, index: usize) {
+        let member = &self.members[index];
+        let is_alive = |other: &&Member| self.now_ms - other.heard_ms < i64::from(REBALANCE_TIMEOUT_MS);
+        if member.is_classic || !is_alive(&member) || self.checker.lossy {
+            return;
+        }
+        let others = self.members.iter().filter(|other| other.id != member.id && other.group() == member.group());
+        for other in others.filter(is_alive) {
+            let shared = member.assigned.iter().find(|partition| other.assigned.contains(partition));
+            assert_eq!(shared, None, "two members own a partition: {member:?} {other:?}");
         }
     }
 
@@ -311,12 +334,16 @@ impl World {
     pub(crate) fn member_receives(&mut self, id: i32, number: u64, answer: GroupAnswer) {
         let index = (id - MEMBERS_FROM) as usize;
         let member = &mut self.members[index];
-        if member.asked.is_none_or(|(asked, _)| asked != number) {
-            return;
-        }
+        let Some((_, until_ms)) = member.asked.filter(|(asked, _)| *asked == number) else { return };
         member.asked = None;
         match answer {
-            Ok(response) => member.hear(response),
+            Ok(response) => {
+                if matches!(&response, Response::ConsumerGroupHeartbeat(heard) if heard.error_code.is_none()) {
+                    member.heard_ms = until_ms - ANSWER_TIMEOUT_MS;
+                }
+                member.hear(response);
+                self.check_owns_alone(index);
+            }
             Err(_) => self.look_for_coordinator(index),
         }
     }

@@ -1,6 +1,7 @@
 //! A seeded simulation of one partition: 3 to 5 replicas that run the real protocol of `tidelog-replication`, their logs,
-//! a controller that may move the partition to other nodes, clients, and everything that can go wrong between them. After every step the invariants of [`checker`]
-//! are checked; when the faults stop, the partition must come back by itself.
+//! a controller that in some runs moves the partition to other nodes, clients, in some runs consumer groups and their
+//! coordinator ([`groups`]), and everything that can go wrong between them. After every step the invariants of
+//! [`checker`] are checked; when the faults stop, the partition and its groups must come back by themselves.
 //!
 //! [`run`] runs one seed; the same seed is the same run. `SIM_SEEDS=100000 cargo run -p tidelog-sim --release` runs many.
 

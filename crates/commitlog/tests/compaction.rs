@@ -130,6 +130,35 @@ fn a_producer_is_not_forgotten_with_its_records_and_markers_stay() {
 }
 
 #[test]
+fn an_emptied_batch_is_not_found_by_its_timestamp_but_ages_by_it() {
+    const HOUR_MS: i64 = 3_600_000;
+    let mut dir = Dir::on(Arc::new(SimDisk::default()), Path::new("/data"));
+    let config = LogConfig { cleanup_delete: true, retention_ms: 2 * HOUR_MS, ..compacted() };
+    let (mut log, _) = dir.log(&config);
+    let producer = BatchBuilder::default().producer(ProducerId(7), ProducerEpoch(0), 0);
+    // One batch fills a segment. The first is the latest by its clock.
+    append(&mut log, build(producer, 1, 1800, NOW_MS + HOUR_MS));
+    for _ in 0..2 {
+        append(&mut log, build(BatchBuilder::default(), 1, 1800, NOW_MS));
+    }
+    log.flush().unwrap();
+    let end = log.log_end_offset();
+    clean(&mut log, NOW_MS);
+    for _ in 0..2 {
+        assert_eq!(headers(&contents(&mut log))[0].record_count, 0);
+        let newest = log.max_timestamp(end).unwrap().unwrap();
+        assert_eq!((newest.timestamp_ms, newest.offset), (NOW_MS, Offset(1)));
+        assert_eq!(log.offset_for_timestamp(NOW_MS + 1, end).unwrap(), None);
+        dir.kill(log);
+        log = dir.log(&config).0;
+    }
+    log.apply_retention(NOW_MS + 2 * HOUR_MS + 1, end).unwrap();
+    assert_eq!(log.log_start_offset(), Offset(0), "what was written after the others is not too old");
+    log.apply_retention(NOW_MS + 3 * HOUR_MS + 1, end).unwrap();
+    assert_eq!(log.log_start_offset(), end);
+}
+
+#[test]
 fn a_record_without_a_key_is_refused() {
     let dir = Dir::on(Arc::new(SimDisk::default()), Path::new("/data"));
     let (mut log, _) = dir.log(&compacted());

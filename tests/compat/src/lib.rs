@@ -6,6 +6,7 @@ pub mod checker;
 pub mod client;
 pub mod command;
 pub mod compose;
+pub mod dump_log;
 pub mod event;
 pub mod group;
 pub mod member;

@@ -84,10 +84,12 @@ impl Log {
             return Ok(0);
         }
         for index in 0..self.segments.len() {
-            let newest = self.segment_max_timestamp(index)?;
+            let newest_ms = match self.segment_max_timestamp(index)? {
+                Some(newest) => Some(newest.timestamp_ms),
+                None => self.newest_header_ms(index)?,
+            };
             // Records without timestamps do not expire.
-            let is_expired =
-                newest.is_some_and(|newest| now_ms.saturating_sub(newest.timestamp_ms) > self.config.retention_ms);
+            let is_expired = newest_ms.is_some_and(|newest| now_ms.saturating_sub(newest) > self.config.retention_ms);
             if !is_expired {
                 return Ok(index);
             }
@@ -113,7 +115,15 @@ impl Log {
         count
     }
 
-    /// The greatest timestamp in a segment, from memory or the end of its time index.
+    /// How old a segment is in which compaction left nothing but empty batches: without an age it would never expire, nor
+    /// would anything behind it.
+    fn newest_header_ms(&self, index: usize) -> Result<Option<i64>, StorageError> {
+        let mut newest = None;
+        self.for_each_header(index, |header| newest = newest.max(Some(header.max_timestamp)))?;
+        Ok(newest.filter(|newest| *newest >= 0))
+    }
+
+    /// The greatest timestamp of a segment's records, from memory or the end of its time index.
     pub(super) fn segment_max_timestamp(&mut self, index: usize) -> Result<Option<IndexedTimestamp>, StorageError> {
         if index + 1 == self.segments.len()
             && let Some(active) = &self.active

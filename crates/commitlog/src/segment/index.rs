@@ -115,7 +115,11 @@ impl IndexTail {
         self.bytes_since_entry += header.size_in_bytes() as u64;
     }
 
+    /// Of a batch that compaction emptied only the header knows a timestamp, and no record is to be found by it.
     fn on_timestamp(&mut self, header: &BatchHeader) {
+        if header.record_count == 0 {
+            return;
+        }
         self.first_timestamp_ms.get_or_insert(header.max_timestamp);
         if header.max_timestamp > self.max_timestamp.map_or(-1, |max| max.timestamp_ms) {
             let offset = header.last_offset();

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use support::*;
 use tidelog_commitlog::disk::{Disk, Operation, SimDisk};
-use tidelog_commitlog::{AppendError, LogConfig, LogDirOptions, LogId, StorageError};
+use tidelog_commitlog::{AppendError, FlushJob, LogConfig, LogDirOptions, LogId, StorageError};
 use tidelog_wire::Uuid;
 use tidelog_wire::compression::Compression;
 use tidelog_wire::record::BatchBuilder;
@@ -126,6 +126,34 @@ fn a_write_cut_short_by_a_full_disk_leaves_nothing_behind() {
         assert!(log.log_end_offset() >= durable_end);
         let left = contents(&mut log);
         assert!(left.len() <= expected.len() && left == expected.slice(..left.len()), "seed {seed}");
+    }
+}
+
+#[test]
+fn a_flush_that_a_full_disk_hinders_is_made_up_for_by_the_next() {
+    for (seed, count) in (0..40).zip([1, 6].into_iter().cycle()) {
+        let (disk, mut dir) = started();
+        let id_of = |n| LogId { partition: PartitionIndex(n), ..id() };
+        let mut logs: Vec<_> = (0..count).map(|n| dir.log_of(&id_of(n), &small_segments()).0).collect();
+        logs.iter_mut().for_each(|log| assert!(append(log, batch(1, 3000)) < Offset(2)));
+        logs.iter_mut().for_each(|log| assert_eq!(log.flush().unwrap(), Offset(1)));
+        // Into the next segment, whose name is to be synced, as are the epochs of the first.
+        logs.iter_mut().for_each(|log| assert!(append(log, batch(1, 3000)) < Offset(2)));
+        disk.set_capacity(Some(disk.used_bytes()));
+        let jobs = logs.iter_mut().map(|log| log.begin_flush().expect("there is something to flush")).collect();
+        for (log, done) in logs.iter_mut().zip(FlushJob::run_all(jobs)) {
+            assert!(matches!(log.finish_flush(done), Err(StorageError::DiskFull { .. })));
+            assert_eq!(log.durable_end(), Offset(1));
+        }
+        disk.set_capacity(None);
+        logs.iter_mut().for_each(|log| assert_eq!(log.flush().unwrap(), Offset(2)));
+        drop(logs);
+        disk.crash(seed);
+        dir.open();
+        for n in 0..count {
+            let (log, report) = dir.log_of(&id_of(n), &small_segments());
+            assert_eq!((log.log_end_offset(), report.unclean), (Offset(2), vec![]), "seed {seed}, {count} logs");
+        }
     }
 }
 

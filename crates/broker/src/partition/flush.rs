@@ -3,13 +3,13 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use tidelog_commitlog::{FlushDone, FlushJob};
+use tidelog_commitlog::{FlushDone, FlushJob, Log};
 use tokio::time::sleep;
 
 use super::host::{PartitionHost, State};
 use crate::shard::Shard;
 
-/// A flush that found no free descriptor is tried again after this.
+/// A flush that found no free descriptor, or a full disk, is tried again after this.
 const BLOCKED_FLUSH_BACK_OFF: Duration = Duration::from_millis(100);
 
 impl PartitionHost {
@@ -30,15 +30,20 @@ impl PartitionHost {
         let mut state = self.state.borrow_mut();
         let log = state.log.as_mut()?;
         let job = log.begin_flush();
-        if job.is_none() && log.is_flush_blocked() {
+        if job.is_none() {
+            self.flush_later(shard, state.log.as_ref());
+        }
+        job
+    }
+
+    fn flush_later(self: &Rc<Self>, shard: &Rc<Shard>, log: Option<&Log>) {
+        if log.is_some_and(Log::is_flush_blocked) && !self.flush_queued.replace(true) {
             let (partition, shard) = (Rc::clone(self), Rc::clone(shard));
-            self.flush_queued.set(true);
             tokio::task::spawn_local(async move {
                 sleep(BLOCKED_FLUSH_BACK_OFF).await;
                 shard.turn.flush(partition);
             });
         }
-        job
     }
 
     pub(crate) fn flushed(self: &Rc<Self>, shard: &Rc<Shard>, done: FlushDone) {
@@ -54,7 +59,10 @@ impl PartitionHost {
                 self.execute_effects(shard, state);
                 self.want_flush(shard, state);
             }
-            Err(error) => shard.storage_error(&error),
+            Err(error) => {
+                shard.storage_error(&error);
+                self.flush_later(shard, state.log.as_ref());
+            }
         }
     }
 }

@@ -214,7 +214,7 @@ impl Log {
             self.rename_cleaned(segment.base_offset, names::INDEX, "")?;
             self.rename_cleaned(segment.base_offset, names::TIME_INDEX, "")?;
         }
-        self.flush.dir_changed = true;
+        self.flush.owed.dir_changed = true;
         self.is_changed = true;
         self.cursors = Arc::default();
         Ok(deleted)

@@ -100,11 +100,11 @@ impl Log {
         let indexes = active.write_index(&self.context, &self.dir, segment)?;
         segment.max_timestamp = active.index.max_timestamp();
         segment.slot.pin(false);
-        self.flush.unsynced.push((segment.path(&self.dir, names::LOG), file));
+        self.flush.owed.files.push((segment.path(&self.dir, names::LOG), file));
         for (file, extension) in indexes.into_iter().zip([names::INDEX, names::TIME_INDEX]) {
-            self.flush.unsynced.push((segment.path(&self.dir, extension), file));
+            self.flush.owed.files.push((segment.path(&self.dir, extension), file));
         }
-        self.flush.epochs_due = true;
+        self.flush.owed.epochs_due = true;
         self.active = None;
         Ok(())
     }
@@ -113,8 +113,8 @@ impl Log {
     pub(super) fn write_snapshot(&mut self) -> Result<(), StorageError> {
         let path = self.dir.join(names::segment_file(self.log_end, names::SNAPSHOT));
         let file = self.write_small(&path, &self.producers.to_snapshot())?;
-        self.flush.unsynced.push((path, file));
-        self.flush.dir_changed = true;
+        self.flush.owed.files.push((path, file));
+        self.flush.owed.dir_changed = true;
         Ok(())
     }
 
@@ -130,7 +130,7 @@ impl Log {
         )?;
         self.segments.push(segment);
         self.active = Some(Box::new(Active::new(self.log_end, now_ms)));
-        self.flush.dir_changed = true;
+        self.flush.owed.dir_changed = true;
         Ok(())
     }
 
@@ -141,9 +141,9 @@ impl Log {
         self.context.changed("create", &self.dir, self.context.disk.create_dir(&self.dir))?;
         let path = self.dir.join(names::PARTITION_METADATA);
         let file = self.write_small(&path, partition_metadata::format(self.id.topic_id).as_bytes())?;
-        self.flush.unsynced.push((path, file));
-        self.flush.dir_changed = true;
-        self.flush.parent_changed = true;
+        self.flush.owed.files.push((path, file));
+        self.flush.owed.dir_changed = true;
+        self.flush.owed.parent_changed = true;
         self.has_dir = true;
         Ok(())
     }

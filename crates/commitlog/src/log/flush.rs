@@ -19,11 +19,23 @@ const SYNC_ALL_MIN: usize = 16;
 pub(super) struct FlushState {
     /// The end of the contiguous synced prefix.
     pub(super) flushed_end: Offset,
-    pub(super) outstanding: bool,
     /// Grows with every truncation: a flush begun before says nothing about what was appended since.
     pub(super) generation: u64,
-    /// Files that will not change any more.
-    pub(super) unsynced: Vec<(PathBuf, Arc<dyn DiskFile>)>,
+    /// For the next job.
+    pub(super) owed: Owed,
+    /// What the job that was begun last took over, owed again if it fails.
+    pub(super) outstanding: Option<Owed>,
+    /// The job and its outcome hold it too, for as long as there is one or the other.
+    pub(super) job: Arc<()>,
+    /// Nobody will bring its outcome.
+    pub(super) is_forgotten: bool,
+}
+
+/// What has to be synced besides the batches of the last segment.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Owed {
+    /// That will not change any more.
+    pub(super) files: Vec<(PathBuf, Arc<dyn DiskFile>)>,
     /// Names in the log's directory changed.
     pub(super) dir_changed: bool,
     /// The log's directory itself is new.
@@ -44,6 +56,7 @@ pub struct FlushJob {
     sync_parent: bool,
     end: Offset,
     generation: u64,
+    held: Arc<()>,
 }
 
 /// The outcome of a flush, for [`Log::finish_flush`].
@@ -53,6 +66,28 @@ pub struct FlushDone {
     end: Offset,
     generation: u64,
     result: Result<(), StorageError>,
+    held: Arc<()>,
+}
+
+impl FlushState {
+    /// The end of the outstanding job: what it took over is done, or owed as before.
+    fn end_job(&mut self, is_done: bool) {
+        self.is_forgotten = false;
+        let Some(mut before) = self.outstanding.take().filter(|_| !is_done) else {
+            return;
+        };
+        let since = std::mem::take(&mut self.owed);
+        before.files.extend(since.files);
+        before.dir_changed |= since.dir_changed;
+        before.parent_changed |= since.parent_changed;
+        before.epochs_due |= since.epochs_due;
+        self.owed = before;
+    }
+
+    /// Neither the job nor its outcome exists any more.
+    fn has_vanished(&self) -> bool {
+        self.outstanding.is_some() && Arc::strong_count(&self.job) == 1
+    }
 }
 
 impl FlushJob {
@@ -76,7 +111,7 @@ impl FlushJob {
     }
 
     fn done(self, result: Result<(), StorageError>) -> FlushDone {
-        FlushDone { end: self.end, generation: self.generation, result }
+        FlushDone { end: self.end, generation: self.generation, result, held: self.held }
     }
 
     fn syncs(&self) -> usize {
@@ -116,50 +151,63 @@ impl Log {
     /// With `write.caching` nothing waits for it, but it should still be done now and then: it also makes rolled
     /// segments durable and lets their files be closed.
     pub fn begin_flush(&mut self) -> Option<FlushJob> {
+        if self.flush.has_vanished() {
+            self.flush.end_job(false);
+        }
         let flush = &mut self.flush;
-        let is_needed = flush.flushed_end < self.log_end || !flush.unsynced.is_empty() || flush.epochs_due;
-        if flush.outstanding || !is_needed || self.damage.is_some() {
+        let is_needed = flush.flushed_end < self.log_end || !flush.owed.files.is_empty() || flush.owed.epochs_due;
+        if flush.outstanding.is_some() || !is_needed || self.damage.is_some() {
             return None;
         }
-        let mut files = std::mem::take(&mut flush.unsynced);
+        let mut active = None;
         let last = self.segments.last().filter(|segment| segment.size_bytes > 0);
         if flush.flushed_end < self.log_end
             && let Some(segment) = last
         {
             match segment.file(&self.context, &self.dir) {
-                Ok(file) => files.push((segment.path(&self.dir, names::LOG), file)),
+                Ok(file) => active = Some((segment.path(&self.dir, names::LOG), file)),
                 Err(error) => {
                     // Out of descriptors, most likely.
                     tracing::warn!(log = %self.dir.display(), "cannot flush yet: {error}");
-                    flush.unsynced = files;
                     return None;
                 }
             }
         }
-        flush.outstanding = true;
-        let epochs = std::mem::take(&mut flush.epochs_due).then(|| self.epochs.to_checkpoint());
-        Some(FlushJob {
+        let owed = std::mem::take(&mut flush.owed);
+        let mut files = owed.files.clone();
+        files.extend(active);
+        let job = FlushJob {
             context: self.context.clone(),
             dir: self.dir.clone(),
             files,
-            sync_dir: std::mem::take(&mut flush.dir_changed) || epochs.is_some(),
-            epochs,
-            sync_parent: std::mem::take(&mut flush.parent_changed),
+            epochs: owed.epochs_due.then(|| self.epochs.to_checkpoint()),
+            sync_dir: owed.dir_changed || owed.epochs_due,
+            sync_parent: owed.parent_changed,
             end: self.log_end,
             generation: flush.generation,
-        })
+            held: flush.job.clone(),
+        };
+        flush.outstanding = Some(owed);
+        Some(job)
     }
 
-    /// Whether a flush is due that [`Self::begin_flush`] could not begin (no descriptor was free): it is to be asked
-    /// again in a while, since the next append may never come.
+    /// Whether a flush is due that [`Self::begin_flush`] could not begin or that failed (no descriptor was free, the
+    /// disk was full): it is to be asked again in a while, since the next append may never come.
     pub fn is_flush_blocked(&self) -> bool {
-        !self.flush.outstanding && self.damage.is_none() && self.flush.flushed_end < self.log_end
+        let is_free = self.flush.outstanding.is_none() || self.flush.is_forgotten;
+        is_free && self.check_intact().is_ok() && self.flush.flushed_end < self.log_end
+    }
+
+    /// Nobody will bring the outcome of the job begun last, if there is one. Once it ended, another may begin.
+    pub fn forget_flush(&mut self) {
+        self.flush.is_forgotten = self.flush.outstanding.is_some();
     }
 
     /// Takes the outcome of the job begun last. Returns the new durable end.
     pub fn finish_flush(&mut self, done: FlushDone) -> Result<Offset, StorageError> {
-        assert!(self.flush.outstanding, "a flush is finished once");
-        self.flush.outstanding = false;
+        let is_ours = Arc::ptr_eq(&done.held, &self.flush.job);
+        assert!(is_ours && self.flush.outstanding.is_some(), "a flush is finished once, by the log that began it");
+        self.flush.end_job(done.result.is_ok());
         done.result?;
         if done.generation == self.flush.generation {
             self.flush.flushed_end = self.flush.flushed_end.max(done.end);

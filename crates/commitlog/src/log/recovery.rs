@@ -389,13 +389,13 @@ impl Log {
         if !self.has_dir {
             return Ok(());
         }
-        self.flush.dir_changed = true;
-        self.flush.parent_changed = true;
+        self.flush.owed.dir_changed = true;
+        self.flush.owed.parent_changed = true;
         if self.mark.durable_end == Offset::ZERO {
             // As for a new log: its first flush may not have happened.
             let path = self.dir.join(names::PARTITION_METADATA);
             let file = self.context.open(&path, crate::disk::OpenMode::Create)?;
-            self.flush.unsynced.push((path, file));
+            self.flush.owed.files.push((path, file));
         }
         Ok(())
     }

@@ -54,7 +54,7 @@ impl Log {
         self.log_start = offset;
         self.flush.flushed_end = self.flush.flushed_end.max(offset);
         self.epochs.truncate_from_start(offset);
-        self.flush.epochs_due = self.has_dir;
+        self.flush.owed.epochs_due = self.has_dir;
         self.is_changed = true;
     }
 
@@ -73,7 +73,7 @@ impl Log {
             let extensions = [names::LOG, names::INDEX, names::TIME_INDEX, names::SNAPSHOT];
             files.extend(extensions.map(|extension| segment.path(&self.dir, extension)));
         }
-        self.flush.dir_changed = true;
+        self.flush.owed.dir_changed = true;
         let due_ms = now_ms.saturating_add(self.config.file_delete_delay_ms);
         Ok(vec![DeletedFiles::hide_files(&self.context, &self.marks, files, due_ms)?])
     }

@@ -24,7 +24,7 @@ impl Log {
         if offset >= self.log_end && self.damage.is_none() {
             // An epoch in which nothing was appended may diverge too.
             if self.epochs.truncate_from_end(offset) {
-                self.flush.epochs_due = self.has_dir;
+                self.flush.owed.epochs_due = self.has_dir;
             }
             return Ok(());
         }
@@ -107,7 +107,7 @@ impl Log {
             // A snapshot at the new end still holds, unless everything goes.
             if base > offset || base == offset && !is_snapshot || offset.0 == 0 {
                 self.context.remove_file(&self.dir.join(&entry.name))?;
-                self.flush.dir_changed = true;
+                self.flush.owed.dir_changed = true;
             }
         }
         Ok(())
@@ -134,7 +134,7 @@ impl Log {
     /// Brings everything that describes the log in line with its new end.
     fn forget_above(&mut self, end: Offset) -> Result<(), StorageError> {
         self.flush.flushed_end = self.flush.flushed_end.min(end);
-        self.flush.epochs_due = true;
+        self.flush.owed.epochs_due = true;
         self.epochs.truncate_from_end(end);
         self.damage = None;
         if let Some(last) = self.segments.len().checked_sub(1) {
@@ -147,7 +147,7 @@ impl Log {
         }
         if self.has_dir {
             self.context.sync_dir(&self.dir)?;
-            self.flush.dir_changed = false;
+            self.flush.owed.dir_changed = false;
         }
         Ok(())
     }

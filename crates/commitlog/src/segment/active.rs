@@ -14,9 +14,10 @@ use crate::disk::{DiskFile, OpenMode};
 use crate::error::StorageError;
 use crate::names;
 
-/// Preallocation begins with this much and doubles the file up to the larger step.
-const PREALLOCATE_BYTES_MIN: u64 = 64 << 10;
-const PREALLOCATE_BYTES_MAX: u64 = 8 << 20;
+/// Preallocation begins with this much, for ten thousand files may begin at once, and doubles the file up to the larger
+/// step, which an append and its flush have to wait for.
+const PREALLOCATE_BYTES_MIN: u64 = 16 << 10;
+const PREALLOCATE_BYTES_MAX: u64 = 1 << 20;
 /// Appends of this size and more grow the file themselves: writing every byte twice costs them more than the journal.
 const PREALLOCATE_FOR_BYTES_MAX: u64 = 32 << 10;
 static ZEROS: [u8; 64 << 10] = [0; 64 << 10];

@@ -10,6 +10,7 @@ mod groups;
 mod kill_gap;
 mod partitions;
 mod processes;
+mod recycle_pages;
 mod restart;
 mod skeleton;
 mod spread;
@@ -43,6 +44,8 @@ enum Bench {
     Replay(groups::replay::Options),
     /// A steady load's latency alone, and beside compaction or a move
     Beside(beside::Options),
+    /// Have the page cache filled with memory that was touched before; to be run right before a measurement
+    RecyclePages(recycle_pages::Options),
     #[command(hide = true)]
     SkeletonNode(skeleton::NodeOptions),
 }
@@ -59,6 +62,7 @@ fn main() -> Result<()> {
         Bench::OffsetCommits(options) => groups::offset_commits::run(&options),
         Bench::Replay(options) => groups::replay::run(&options),
         Bench::Beside(options) => beside::run(&options),
+        Bench::RecyclePages(options) => recycle_pages::run(&options),
         Bench::SkeletonNode(options) => skeleton::run_node(&options),
     }
 }

@@ -12,6 +12,8 @@ mod wire;
 
 use tidelog_cluster_tests::Spec;
 
+pub use wire::block_on;
+
 /// Brokers that do not wait for more members before a group's first generation.
 fn brokers() -> Spec {
     Spec::brokers(3).set("group.initial.rebalance.delay.ms", "0")

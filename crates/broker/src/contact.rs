@@ -40,9 +40,13 @@ pub(crate) async fn watch_controller(shard: Rc<Shard>, mut session: watch::Recei
 async fn silence(session: &mut watch::Receiver<SessionState>, patience: Duration) -> Instant {
     loop {
         let last_contact = session.borrow_and_update().last_contact.unwrap_or_else(Instant::now);
-        match timeout_at(last_contact + patience, session.changed()).await {
+        let silent_at = last_contact + patience;
+        match timeout_at(silent_at, session.changed()).await {
             Ok(Ok(())) => {}
-            Ok(Err(_)) => tokio::time::sleep_until(last_contact + patience).await,
+            Ok(Err(_)) => {
+                tokio::time::sleep_until(silent_at).await;
+                return last_contact;
+            }
             Err(_) => return last_contact,
         }
     }

@@ -64,8 +64,13 @@ pub(super) struct Parked {
 }
 
 impl FetchSession {
-    /// Answers the request or parks it. One that is parked already is answered at once: a session has one at a time.
+    /// Answers the request or parks it; a session has one at a time. A follower is answered by the turn, together with what
+    /// else is appended in it.
     pub(crate) fn serve(self: &Rc<Self>, shard: &Rc<Shard>, call: FetchCall) {
+        if self.reader != Reader::Consumer && !call.max_wait.is_zero() {
+            self.park(shard, call, &Draft::default());
+            return Self::look_again(self, shard);
+        }
         self.absorb_touched(shard);
         let draft = self.draft(shard, &call, false);
         if is_enough(self.reader, &draft, &call) || call.max_wait.is_zero() {

@@ -91,7 +91,10 @@ impl MetadataApplier {
         let high_watermark = host.high_watermark();
         host.stop(&self.shard);
         self.shard.partitions.remove(host);
-        if let Some(log) = host.take_log() {
+        if let Some(mut log) = host.take_log() {
+            // Results of jobs under way find no host any more.
+            log.forget_flush();
+            log.cancel_cleaning();
             self.recovered.put_back(host.id.log_id(), log, high_watermark);
         }
     }

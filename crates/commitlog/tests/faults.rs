@@ -158,6 +158,27 @@ fn a_flush_that_a_full_disk_hinders_is_made_up_for_by_the_next() {
 }
 
 #[test]
+fn a_flush_whose_outcome_nobody_brings_back_is_begun_anew() {
+    let (disk, mut dir) = started();
+    let (mut log, _) = dir.log(&small_segments());
+    append(&mut log, batch(1, 3000));
+    log.flush().unwrap();
+    append(&mut log, batch(1, 3000));
+    let job = log.begin_flush().expect("there is something to flush");
+    assert!(!log.is_flush_blocked(), "its end asks again");
+    // Who was to finish it is gone.
+    log.forget_flush();
+    assert!(log.begin_flush().is_none(), "two must not write the same files");
+    assert!(log.is_flush_blocked(), "nobody else would ask again");
+    drop(job);
+    assert_eq!(log.flush().unwrap(), Offset(2));
+    drop(log);
+    disk.crash(1);
+    dir.open();
+    assert_eq!(dir.log(&small_segments()).0.log_end_offset(), Offset(2));
+}
+
+#[test]
 fn open_files_are_bounded_and_idle_ones_closed() {
     let temp = tempfile::tempdir().unwrap();
     let mut dir = Dir::real(temp.path());

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use support::*;
 use tidelog_commitlog::disk::SimDisk;
-use tidelog_commitlog::{AppendError, InvalidBatch, LogConfig, ProducerError, ReadStart};
+use tidelog_commitlog::{AppendError, InvalidBatch, Log, LogConfig, ProducerError, ReadStart};
 use tidelog_wire::compression::Compression;
 use tidelog_wire::record::BatchBuilder;
 use tidelog_wire::record_batch::{BatchHeader, TimestampType};
@@ -156,6 +156,44 @@ fn a_follower_takes_over_every_byte_and_refuses_what_does_not_continue() {
     let old = BatchBuilder::new(Compression::None).base_offset(Offset(100)).leader_epoch(LeaderEpoch(1));
     let old = follower.append_as_follower(build(old, 1, 10, NOW_MS), NOW_MS);
     assert!(matches!(old, Err(AppendError::StaleEpoch { .. })), "{old:?}");
+}
+
+/// Producer 7 sends batches of one record again.
+fn assert_known(log: &mut Log, repeated: std::ops::Range<i32>) {
+    for sequence in repeated {
+        let again = log.append_as_leader(idempotent(7, 0, sequence, 1), EPOCH, NOW_MS).unwrap();
+        assert!(again.duplicate, "sequence {sequence}");
+    }
+}
+
+#[test]
+fn another_producers_gap_takes_nothing_from_those_who_have_none() {
+    let mut dir = started();
+    let (mut log, _) = dir.log(&small_segments());
+    append(&mut log, idempotent(7, 0, 0, 1));
+    append(&mut log, idempotent(8, 0, 0, 1));
+    dir.restart(log);
+    let (mut log, _) = dir.log(&small_segments());
+    append(&mut log, idempotent(7, 0, 1, 1));
+    append(&mut log, batch(1, 4000));
+    append(&mut log, idempotent(7, 0, 2, 1));
+    let gap = log.append_as_leader(idempotent(8, 0, 5, 1), EPOCH, NOW_MS);
+    assert!(matches!(gap, Err(AppendError::Producer(_))), "{gap:?}");
+    assert_known(&mut log, 0..3);
+}
+
+#[test]
+fn a_retry_of_what_came_before_the_last_roll_is_known_after_a_crash() {
+    let mut dir = started();
+    let (mut log, _) = dir.log(&small_segments());
+    (0..3).for_each(|sequence| assert!(append(&mut log, idempotent(7, 0, sequence, 1)) >= Offset(0)));
+    append(&mut log, batch(1, 3700));
+    append(&mut log, idempotent(7, 0, 3, 1));
+    log.flush().unwrap();
+    dir.log_dir().sync_marks().unwrap();
+    dir.kill(log);
+    let (mut log, _) = dir.log(&small_segments());
+    assert_known(&mut log, 0..4);
 }
 
 #[test]

@@ -10,6 +10,9 @@ use crate::names;
 use crate::producers::Producers;
 use crate::segment::{Active, BatchScanner, IndexTail, ScanStep};
 
+/// A retry repeats what was sent shortly before, and a roll may lie between.
+const RECENT_SEGMENTS: usize = 2;
+
 impl Log {
     /// The indexes of a segment from its batches; its files are written anew.
     pub(super) fn rebuild_index(&mut self, index: usize, now_ms: i64) -> Result<Active, StorageError> {
@@ -62,9 +65,8 @@ impl Log {
 
     /// The producers as they were when the log ended at `end`: the latest snapshot below, then the batches.
     pub(super) fn rebuild_producers(&mut self, end: Offset) -> Result<(), StorageError> {
-        let (snapshot, from) = self.latest_snapshot(end)?;
-        self.producers = snapshot;
-        let mut producers = std::mem::take(&mut self.producers);
+        let (mut producers, from) = self.latest_snapshot(end)?;
+        self.producers_are_partial = !producers.is_empty();
         for index in 0..self.segments.len() {
             if self.segment_end(index) > from {
                 self.for_each_header(index, |header| {
@@ -78,14 +80,13 @@ impl Log {
         Ok(())
     }
 
-    /// What a snapshot does not hold of the producers, from the last segment's batches.
+    /// What a snapshot does not hold of the producers, from the last segments' batches.
     pub(super) fn complete_producers(&mut self) -> Result<(), StorageError> {
         self.producers_are_partial = false;
-        let Some(last) = self.segments.len().checked_sub(1) else {
-            return Ok(());
-        };
         let mut recent = Producers::default();
-        self.for_each_header(last, |header| recent.update(header))?;
+        for index in self.segments.len().saturating_sub(RECENT_SEGMENTS)..self.segments.len() {
+            self.for_each_header(index, |header| recent.update(header))?;
+        }
         self.producers.complete_from(recent);
         Ok(())
     }

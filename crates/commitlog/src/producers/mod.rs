@@ -145,6 +145,7 @@ impl Producers {
             if let Some(producer) = self.entries.get_mut(&id)
                 && producer.epoch == known.epoch
                 && producer.batches.last() == known.batches.last()
+                && producer.batches.len() < known.batches.len()
             {
                 producer.batches = known.batches;
             }

@@ -130,6 +130,30 @@ fn a_write_cut_short_by_a_full_disk_leaves_nothing_behind() {
 }
 
 #[test]
+fn a_follower_hears_of_what_was_appended_before_the_disk_was_full() {
+    let (_, leader_dir) = started();
+    let (mut leader, _) = leader_dir.log(&small_segments());
+    (0..12).for_each(|_| assert!(append(&mut leader, batch(1, 1000)) >= Offset(0)));
+    let all = contents(&mut leader);
+    let mut cut_short = 0;
+    for room in (0..20_000).step_by(500) {
+        let (disk, dir) = started();
+        let (mut log, _) = dir.log(&small_segments());
+        disk.set_capacity(Some(disk.used_bytes() + room));
+        let known_end = log.append_as_follower(all.clone(), NOW_MS).unwrap_or(Offset::ZERO);
+        assert_eq!(log.log_end_offset(), known_end, "room for {room} bytes");
+        cut_short += usize::from(known_end > Offset::ZERO && known_end < Offset(12));
+        disk.set_capacity(None);
+        let rest = leader.read(known_end, Offset(12), 1 << 20, true).unwrap();
+        if !rest.is_empty() {
+            log.append_as_follower(rest, NOW_MS).unwrap();
+        }
+        assert!(log.log_end_offset() > known_end || known_end == Offset(12));
+    }
+    assert!(cut_short > 0, "no append was cut short");
+}
+
+#[test]
 fn a_flush_that_a_full_disk_hinders_is_made_up_for_by_the_next() {
     for (seed, count) in (0..40).zip([1, 6].into_iter().cycle()) {
         let (disk, mut dir) = started();

@@ -92,30 +92,44 @@ impl Log {
         results
     }
 
-    /// Appends whole batches as fetched from the leader, byte for byte, with one write. A batch cut off at the end of
-    /// `records` is left out. Returns the new log end. After an error the log ends at a batch's boundary.
-    pub fn append_as_follower(&mut self, records: Bytes, now_ms: i64) -> Result<Offset, AppendError> {
+    /// Appends whole batches as fetched from the leader, byte for byte, with one write per segment touched. A batch cut
+    /// off at the end of `records` is left out, and so is what follows the first segment that could not be written.
+    /// Returns the new log end; after an error it is where it was.
+    pub fn append_as_follower(&mut self, mut records: Bytes, now_ms: i64) -> Result<Offset, AppendError> {
         self.check_intact()?;
         self.prepare_append(now_ms)?;
         let headers = self.check_replicated(&records)?;
         self.expect_gaps(&headers)?;
-        let mut rest = records;
-        let mut first = 0;
-        while first < headers.len() {
-            if self.is_roll_due(&headers[first], now_ms) {
-                self.roll(now_ms)?;
+        let mut rest = &headers[..];
+        while !rest.is_empty() {
+            match self.append_replicated_run(rest, &mut records, now_ms) {
+                Ok(count) => rest = &rest[count..],
+                Err(error) if rest.len() == headers.len() => return Err(error.into()),
+                // Whoever fetched them must learn of those that are in the log. The next append tells why it was no more.
+                Err(_) => break,
             }
-            let count = self.run_len(&headers[first..]);
-            let run = &headers[first..first + count];
-            let bytes: usize = run.iter().map(BatchHeader::size_in_bytes).sum();
-            let chunk = rest.split_to(bytes);
-            let chunks = vec![IoSlice::new(&chunk)];
-            self.write_run(Run { headers: run, chunks, bytes: bytes as u64 }, now_ms)?;
-            run.iter().for_each(|header| self.producers.update(header));
-            first += count;
         }
         self.check_order();
         Ok(self.log_end)
+    }
+
+    /// Takes as many batches off `records` as fit into one segment; returns their number.
+    fn append_replicated_run(
+        &mut self,
+        headers: &[BatchHeader],
+        records: &mut Bytes,
+        now_ms: i64,
+    ) -> Result<usize, StorageError> {
+        if self.is_roll_due(&headers[0], now_ms) {
+            self.roll(now_ms)?;
+        }
+        let run = &headers[..self.run_len(headers)];
+        let bytes: usize = run.iter().map(BatchHeader::size_in_bytes).sum();
+        let chunk = records.split_to(bytes);
+        let chunks = vec![IoSlice::new(&chunk)];
+        self.write_run(Run { headers: run, chunks, bytes: bytes as u64 }, now_ms)?;
+        run.iter().for_each(|header| self.producers.update(header));
+        Ok(run.len())
     }
 
     /// The first gap that a leader's compaction left is announced before it is written: recovery takes it for damage

@@ -18,7 +18,7 @@ impl PartitionHost {
         let Some(log) = &state.log else {
             return;
         };
-        if log.durable_end() < log.log_end_offset() && !self.flush_queued.replace(true) {
+        if log.is_flush_due() && !self.flush_queued.replace(true) {
             shard.turn.flush(Rc::clone(self));
         }
     }

@@ -90,6 +90,8 @@ impl PartitionHost {
             state.protocol.log_start_advanced(start, &mut state.effects);
             self.execute_effects(shard, state);
         }
+        // Retention may have closed the last segment.
+        self.want_flush(shard, state);
         Ok(())
     }
 

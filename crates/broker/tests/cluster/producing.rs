@@ -1,13 +1,16 @@
 //! Produce: acknowledgements, duplicates, refusals.
 
+use std::time::Duration;
+
 use bytes::{Bytes, BytesMut};
 use tidelog_wire::ErrorCode;
 use tidelog_wire::compression::Compression;
 use tidelog_wire::messages::{InitProducerIdRequest, ProduceRequest};
 use tidelog_wire::record::BatchBuilder;
 use tidelog_wire::types::{ProducerEpoch, ProducerId};
+use tokio::time::{Instant, sleep};
 
-use crate::harness::{Cluster, batch, fetch, now_ms, produce, produce_request};
+use crate::harness::{Cluster, DEADLINE, batch, fetch, now_ms, produce, produce_request};
 
 #[tokio::test]
 async fn every_kind_of_acknowledgement_stores_the_records_in_order() {
@@ -70,4 +73,29 @@ async fn what_breaks_a_rule_is_refused_with_its_code() {
         ProduceRequest { transactional_id: Some("t".into()), ..produce_request(leader.topic_id, batch("a"), -1) };
     let refused = connection.send(&request).await.expect("an answer");
     assert_eq!(refused.responses[0].partition_responses[0].error_code, ErrorCode::UNSUPPORTED_VERSION);
+}
+
+/// Indexes and snapshots of the topic's closed segments that this process has open.
+fn open_index_files(topic: &str) -> usize {
+    let directory = format!("/{topic}-0/");
+    let open = std::fs::read_dir("/proc/self/fd").expect("a Linux system").flatten();
+    let paths = open.filter_map(|fd| Some(std::fs::read_link(fd.path()).ok()?.to_string_lossy().into_owned()));
+    paths.filter(|path| path.contains(&directory) && !path.contains(".log")).count()
+}
+
+#[tokio::test]
+async fn files_of_closed_segments_do_not_stay_open_where_nothing_waits_for_flushes() {
+    let cluster = Cluster::start(1).await;
+    let configs = [("write.caching", "true"), ("segment.bytes", "1048576")];
+    let leader = cluster.create_topic("cached-files", 1, &configs).await;
+    let connection = cluster.connect(leader.node).await;
+    for _ in 0..8 {
+        let answer = produce(&connection, leader.topic_id, batch(&"x".repeat(700_000)), 1).await;
+        assert_eq!(answer.error_code, ErrorCode::NONE);
+    }
+    let deadline = Instant::now() + DEADLINE;
+    while open_index_files("cached-files") > 0 {
+        assert!(Instant::now() < deadline, "{} files are open", open_index_files("cached-files"));
+        sleep(Duration::from_millis(10)).await;
+    }
 }

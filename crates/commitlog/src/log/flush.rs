@@ -148,8 +148,8 @@ impl Log {
     /// What has to be synced so that `durable_end` reaches the present log end; `None` if nothing has, or if a job is
     /// outstanding. Run it anywhere, then hand the result to [`Self::finish_flush`]. Appends may go on meanwhile.
     ///
-    /// With `write.caching` nothing waits for it, but it should still be done now and then: it also makes rolled
-    /// segments durable and lets their files be closed.
+    /// With `write.caching` nothing waits for it, but it also makes rolled segments durable and lets their files be
+    /// closed.
     pub fn begin_flush(&mut self) -> Option<FlushJob> {
         if self.flush.has_vanished() {
             self.flush.end_job(false);
@@ -189,6 +189,11 @@ impl Log {
         };
         flush.outstanding = Some(owed);
         Some(job)
+    }
+
+    /// Whether there is something to flush: batches that somebody waits for, or files that stay open until then.
+    pub fn is_flush_due(&self) -> bool {
+        self.durable_end() < self.log_end || !self.flush.owed.files.is_empty()
     }
 
     /// Whether a flush is due that [`Self::begin_flush`] could not begin or that failed (no descriptor was free, the

@@ -93,6 +93,28 @@ fn a_bad_crc_in_the_middle_is_not_a_torn_tail() {
 }
 
 #[test]
+fn a_log_damaged_below_its_start_is_filled_again() {
+    let (disk, mut dir) = started();
+    let mut log = durable(&dir, &LogConfig::default(), 10);
+    let whole = contents(&mut log);
+    // As DeleteRecords does: the segment stays.
+    log.advance_log_start(Offset(6), NOW_MS).unwrap();
+    disk.flip_bit(&first_segment(), (4 * batch_bytes() + 80) * 8).unwrap();
+    dir.kill(log);
+    let (mut log, _) = dir.log(&LogConfig::default());
+    let damage = log.damage().expect("records above the log start are lost").clone();
+    log.truncate_to(damage.offset).unwrap();
+    assert!(log.damage().is_none(), "those who are told to drop it have");
+    log.truncate_fully_and_start_at(Offset(6)).unwrap();
+    let rest = whole.slice(6 * batch_bytes() as usize..);
+    log.append_as_follower(rest.clone(), NOW_MS).unwrap();
+    log.flush().unwrap();
+    dir.kill(log);
+    let (mut log, report) = dir.log(&LogConfig::default());
+    assert_eq!((contents(&mut log), report.unclean), (rest, vec![]));
+}
+
+#[test]
 fn every_flipped_bit_below_the_mark_is_reported() {
     let batches = 3;
     let bits = (batches - 1) * batch_bytes() * 8;

@@ -60,6 +60,7 @@ impl Log {
         self.remove_file_named(names::EPOCHS)?;
         self.epochs.clear();
         self.producers.clear();
+        self.damage = None;
         (self.log_start, self.log_end) = (offset, offset);
         self.flush.flushed_end = offset;
         if self.has_dir {

@@ -330,6 +330,10 @@ impl Cluster {
         self.wait_in_sync(topic, 1, nodes.len())
     }
 
+    pub fn delete_topic(&self, topic: &str) -> Result<()> {
+        probe::delete_topic(&self.any_address()?, topic)
+    }
+
     /// Begins moving a partition to these nodes, or with `None` calls the move off.
     pub fn reassign(&self, topic: &str, partition: i32, nodes: Option<&[i32]>) -> Result<()> {
         probe::reassign(&self.any_address()?, topic, partition, nodes)

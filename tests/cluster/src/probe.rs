@@ -203,6 +203,17 @@ fn create(address: &str, topic: &str, layout: impl Fn(Bytes) -> Bytes) -> Result
     }
 }
 
+/// DeleteTopics version 1.
+pub fn delete_topic(address: &str, topic: &str) -> Result<()> {
+    let answer = ask(address, request(20, 1).int32(1).string(topic).int32(CREATE_TIMEOUT_MS))?;
+    let fields = &mut Fields(&answer);
+    let _throttle_ms = fields.int32()?;
+    let results = fields.array(|topic| Ok((topic.string()?, topic.int16()?)))?;
+    let (_, error) = results.first().context("an answer about no topic")?;
+    ensure!(*error == 0, "deleting {topic} failed with error {error}");
+    Ok(())
+}
+
 /// AlterPartitionReassignments version 0 for one partition: moves it to `nodes`, or with `None` calls the move off.
 pub fn reassign(address: &str, topic: &str, partition: i32, nodes: Option<&[i32]>) -> Result<()> {
     const NO_TAGS: i8 = 0;

@@ -23,4 +23,4 @@ pub use config::{GroupConfig, MigrationPolicy};
 pub use coordinator::Coordinator;
 pub use outcome::{Outcome, Record, Reply, RequestId, Response, TimerChange, TimerKey};
 pub use record::{RecordKind, ReplayError};
-pub use topics::Topics;
+pub use topics::{GroupSettings, Topics};

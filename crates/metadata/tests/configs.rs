@@ -11,7 +11,7 @@ use tidelog_wire::messages::{AlterConfigsRequest, IncrementalAlterConfigsRequest
 use tidelog_wire::types::BrokerId;
 use tidelog_wire::{ErrorCode, Str};
 
-use ConfigResourceType::{Broker, Topic};
+use ConfigResourceType::{Broker, Group, Topic};
 
 const SET: i8 = 0;
 const DELETE: i8 = 1;
@@ -43,7 +43,14 @@ fn what_cannot_be_set_is_refused_with_kafkas_code() {
         (Broker, "", change("node.id", SET, Some("7")), ErrorCode::INVALID_REQUEST),
         (Broker, "1", change("min.insync.replicas", SET, Some("2")), ErrorCode::INVALID_CONFIG),
         (Broker, "", change("min.insync.replicas", SET, Some("2")), ErrorCode::NONE),
-        (ConfigResourceType::Group, "g", change("x", SET, Some("1")), ErrorCode::INVALID_REQUEST),
+        (Group, "g", change("x", SET, Some("1")), ErrorCode::INVALID_CONFIG),
+        (Group, "", change("consumer.session.timeout.ms", SET, Some("50000")), ErrorCode::INVALID_REQUEST),
+        (Group, "g", change("consumer.session.timeout.ms", SET, Some("60000")), ErrorCode::NONE),
+        (Group, "g", change("consumer.session.timeout.ms", SET, Some("60001")), ErrorCode::INVALID_CONFIG),
+        (Group, "g", change("consumer.session.timeout.ms", SET, Some("44999")), ErrorCode::INVALID_CONFIG),
+        (Group, "g", change("consumer.heartbeat.interval.ms", SET, Some("15000")), ErrorCode::NONE),
+        (Group, "g", change("consumer.heartbeat.interval.ms", SET, Some("4999")), ErrorCode::INVALID_CONFIG),
+        (ConfigResourceType::ClientMetrics, "m", change("x", SET, Some("1")), ErrorCode::INVALID_REQUEST),
     ];
     for (kind, name, config, expected) in table {
         let mut cluster = Cluster::with_topic(1);
@@ -202,4 +209,27 @@ fn a_broker_is_described_with_read_only_ones_marked_and_secrets_hidden() {
     assert_eq!(entry("num.partitions").source, ConfigSource::StaticBroker);
     assert!(entry("num.partitions").read_only && !entry("message.max.bytes").read_only);
     assert_eq!(resolver.broker_number("log.retention.ms"), Some(604_800_000), "through log.retention.hours");
+}
+
+#[test]
+fn a_group_has_its_own_value_or_the_brokers_and_keeps_within_what_they_allow() {
+    let mut cluster = Cluster::with_topic(1);
+    cluster.static_configs =
+        [("group.consumer.session.timeout.ms", "46000"), ("group.consumer.max.session.timeout.ms", "47000")]
+            .into_iter()
+            .collect();
+    let shown = |cluster: &Cluster| {
+        let resolver =
+            Resolver { image: &cluster.image, broker_id: BrokerId(1), static_configs: &cluster.static_configs };
+        let entries = describe_group(&resolver, "g").into_iter();
+        let entry = entries.into_iter().find(|entry| entry.name == CONSUMER_SESSION_TIMEOUT_MS).expect("known");
+        (entry.value.map(|value| value.to_string()).unwrap_or_default(), entry.source)
+    };
+    assert_eq!(shown(&cluster), ("46000".to_owned(), ConfigSource::StaticBroker));
+    let set = |cluster: &mut Cluster, value| {
+        cluster.alter_config(Group, "g", change(CONSUMER_SESSION_TIMEOUT_MS, SET, Some(value)))
+    };
+    assert_eq!(set(&mut cluster, "47001"), ErrorCode::INVALID_CONFIG);
+    assert_eq!(set(&mut cluster, "47000"), ErrorCode::NONE);
+    assert_eq!(shown(&cluster), ("47000".to_owned(), ConfigSource::Group));
 }

@@ -92,6 +92,25 @@ fn kafka_configs_changes_topics() {
 }
 
 #[test]
+fn kafka_configs_changes_groups() {
+    let brokers = Spec::brokers(3).set("group.consumer.min.session.timeout.ms", "6000");
+    scenario(brokers, |cluster| {
+        let group = ["--entity-type", "groups", "--entity-name", "readers"];
+        let configs = |args: &[&str]| tool(cluster, CONFIGS, &[&group[..], args].concat());
+        configs(&["--alter", "--add-config", "consumer.session.timeout.ms=7000"])?;
+        expect(&configs(&["--describe"])?, &["consumer.session.timeout.ms=7000"])?;
+        let bootstrap = cluster.bootstrap();
+        let alter = ["--alter", "--add-config", "consumer.session.timeout.ms=5999"];
+        let refused = [&["--bootstrap-server", &bootstrap], &group[..], &alter].concat();
+        let refused = kafka_tool_any(CONFIGS, &refused, "")?;
+        ensure!(!refused.status.success(), "a session of less than the least allowed was accepted");
+        expect(&refused.text(), &["at least 6000 (group.consumer.min.session.timeout.ms)"])?;
+        configs(&["--alter", "--delete-config", "consumer.session.timeout.ms"])?;
+        wait::for_condition("the setting is gone", SETTLE_LIMIT, || Ok(!configs(&["--describe"])?.contains("7000")))
+    });
+}
+
+#[test]
 fn kafka_configs_describes_brokers() {
     scenario(Spec::brokers(3), |cluster| {
         let args = ["--entity-type", "brokers", "--entity-name", "1", "--describe", "--all"];

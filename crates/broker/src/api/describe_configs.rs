@@ -68,7 +68,8 @@ fn entries(context: &Context, resource: &DescribeConfigsResource) -> Result<Vec<
             let message = format!("This is broker {}; ask broker {name} about its own configs.", shard.node_id());
             Err((ErrorCode::INVALID_REQUEST, message))
         }
-        Some(ConfigResourceType::Group | ConfigResourceType::ClientMetrics) => Ok(Vec::new()),
+        Some(ConfigResourceType::Group) => Ok(config::describe_group(&resolver, name)),
+        Some(ConfigResourceType::ClientMetrics) => Ok(Vec::new()),
         Some(ConfigResourceType::BrokerLogger) | None => {
             let message = format!("Configs of resource type {} are not served.", resource.resource_type);
             Err((ErrorCode::INVALID_REQUEST, message))

@@ -1,7 +1,8 @@
 //! The image, as coordinators ask it.
 
-use tidelog_coordinator::Topics;
-use tidelog_metadata::Image;
+use tidelog_coordinator::{GroupSettings, Topics};
+use tidelog_metadata::config::{CONSUMER_HEARTBEAT_INTERVAL_MS, CONSUMER_SESSION_TIMEOUT_MS};
+use tidelog_metadata::{ConfigResource, Image};
 use tidelog_wire::types::PartitionIndex;
 use tidelog_wire::{Str, Uuid};
 
@@ -24,6 +25,15 @@ impl Topics for ImageTopics<'_> {
         let partition = self.0.topic_by_id(id).and_then(|topic| topic.partition(PartitionIndex(partition)));
         let replicas = partition.into_iter().flat_map(|partition| &partition.replicas);
         replicas.filter_map(|replica| self.0.broker(*replica)?.rack.clone()).collect()
+    }
+
+    fn group_settings(&self, group: &str) -> GroupSettings {
+        let resource = ConfigResource::group(group);
+        let set = |name| self.0.config(&resource, name)?.trim().parse().ok();
+        GroupSettings {
+            session_timeout_ms: set(CONSUMER_SESSION_TIMEOUT_MS),
+            heartbeat_interval_ms: set(CONSUMER_HEARTBEAT_INTERVAL_MS),
+        }
     }
 
     fn for_each(&self, visit: &mut dyn FnMut(&Str, Uuid)) {

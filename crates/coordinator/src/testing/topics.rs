@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 
 use tidelog_wire::{Str, Uuid};
 
-use crate::Topics;
+use crate::{GroupSettings, Topics};
 
 /// Topics by name, with id and racks of each partition's replicas.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct FakeTopics {
     by_name: BTreeMap<Str, (Uuid, Vec<Vec<Str>>)>,
+    /// Of every group.
+    pub group_settings: GroupSettings,
     created: u128,
 }
 
@@ -72,6 +74,10 @@ impl Topics for FakeTopics {
     fn racks(&self, id: Uuid, partition: i32) -> Vec<Str> {
         let (_, racks) = self.by_name.values().find(|(known, _)| *known == id).expect("the topic exists");
         racks[partition as usize].clone()
+    }
+
+    fn group_settings(&self, _group: &str) -> GroupSettings {
+        self.group_settings
     }
 
     fn for_each(&self, visit: &mut dyn FnMut(&Str, Uuid)) {

@@ -435,6 +435,34 @@ pub const BROKER_CONFIGS: &[ConfigDefinition] = &[
         "Heartbeat interval of the consumer group protocol.",
     )
     .valid(Valid::AtLeast(1)),
+    ConfigDefinition::new(
+        "group.consumer.min.session.timeout.ms",
+        Int,
+        "45000",
+        "Shortest session timeout that may be set for a consumer group.",
+    )
+    .valid(Valid::AtLeast(1)),
+    ConfigDefinition::new(
+        "group.consumer.max.session.timeout.ms",
+        Int,
+        "60000",
+        "Longest session timeout that may be set for a consumer group.",
+    )
+    .valid(Valid::AtLeast(1)),
+    ConfigDefinition::new(
+        "group.consumer.min.heartbeat.interval.ms",
+        Int,
+        "5000",
+        "Shortest heartbeat interval that may be set for a consumer group.",
+    )
+    .valid(Valid::AtLeast(1)),
+    ConfigDefinition::new(
+        "group.consumer.max.heartbeat.interval.ms",
+        Int,
+        "15000",
+        "Longest heartbeat interval that may be set for a consumer group.",
+    )
+    .valid(Valid::AtLeast(1)),
     ConfigDefinition::new("group.consumer.max.size", Int, INT_MAX, "Most members of a consumer group.")
         .valid(Valid::AtLeast(1)),
     ConfigDefinition::new(

@@ -1,11 +1,12 @@
 //! The one table of configuration keys: controller, broker and command line all read this.
 //!
-//! [`TOPIC_CONFIGS`] and [`BROKER_CONFIGS`] hold name, type, default, valid values and a sentence for each key.
+//! [`TOPIC_CONFIGS`], [`BROKER_CONFIGS`] and [`GROUP_CONFIGS`] hold name, type, default, valid values and a sentence for each key.
 //! A value in force is found along a chain: the topic's own, the broker's dynamic, the cluster-wide dynamic,
-//! `server.properties`, the default ([`describe_topic`], [`describe_broker`], [`TopicConfig`]).
+//! `server.properties`, the default ([`describe_topic`], [`describe_broker`], [`describe_group`], [`TopicConfig`]).
 
 mod broker_table;
 mod definition;
+mod group_table;
 mod resolve;
 mod static_configs;
 mod suggestion;
@@ -15,7 +16,11 @@ mod value;
 
 pub use broker_table::BROKER_CONFIGS;
 pub use definition::{ConfigDefinition, ConfigType, Effect, Synonym, Update};
-pub use resolve::{ConfigEntry, ConfigSource, ConfigSynonym, Resolver, describe_broker, describe_topic};
+pub(crate) use group_table::bounds_of;
+pub use group_table::{CONSUMER_HEARTBEAT_INTERVAL_MS, CONSUMER_SESSION_TIMEOUT_MS, GROUP_CONFIGS};
+pub use resolve::{
+    ConfigEntry, ConfigSource, ConfigSynonym, Resolver, describe_broker, describe_group, describe_topic,
+};
 pub use static_configs::StaticConfigs;
 pub use suggestion::nearest_name;
 pub use topic_config::{CleanupPolicy, CompressionType, TimestampType, TopicConfig};
@@ -32,13 +37,18 @@ pub fn broker_config(name: &str) -> Option<&'static ConfigDefinition> {
     BROKER_CONFIGS.iter().find(|definition| definition.name == name)
 }
 
+/// The definition of a group config.
+pub fn group_config(name: &str) -> Option<&'static ConfigDefinition> {
+    GROUP_CONFIGS.iter().find(|definition| definition.name == name)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn every_default_is_valid_and_every_name_unique() {
-        for table in [TOPIC_CONFIGS, BROKER_CONFIGS] {
+        for table in [TOPIC_CONFIGS, BROKER_CONFIGS, GROUP_CONFIGS] {
             for (index, definition) in table.iter().enumerate() {
                 if let Some(default) = definition.default {
                     assert_eq!(check_value(definition, default), Ok(()), "{}", definition.name);
@@ -51,7 +61,7 @@ mod tests {
 
     #[test]
     fn every_synonym_is_a_broker_config() {
-        for definition in TOPIC_CONFIGS {
+        for definition in TOPIC_CONFIGS.iter().chain(GROUP_CONFIGS) {
             for synonym in definition.synonyms {
                 assert!(broker_config(synonym.name).is_some(), "{} of {}", synonym.name, definition.name);
             }

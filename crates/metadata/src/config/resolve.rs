@@ -1,4 +1,4 @@
-//! Which value is in force, and where it comes from: topic -> dynamic broker -> dynamic default -> static -> default.
+//! Which value is in force, and where it comes from: topic or group -> dynamic broker -> dynamic default -> static -> default.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -7,7 +7,7 @@ use tidelog_wire::Str;
 use tidelog_wire::types::BrokerId;
 
 use super::definition::{ConfigDefinition, Update};
-use super::{BROKER_CONFIGS, StaticConfigs, TOPIC_CONFIGS, broker_config};
+use super::{BROKER_CONFIGS, GROUP_CONFIGS, StaticConfigs, TOPIC_CONFIGS, broker_config};
 use crate::image::{ConfigResource, Image, Topic};
 
 const MIN_INSYNC_REPLICAS: &str = "min.insync.replicas";
@@ -21,6 +21,7 @@ pub enum ConfigSource {
     DynamicDefaultBroker = 3,
     StaticBroker = 4,
     Default = 5,
+    Group = 8,
 }
 
 impl ConfigSource {
@@ -72,13 +73,18 @@ impl<'a> Resolver<'a> {
         self.topic_default(definition)
     }
 
-    /// The value of a topic config for topics that do not set it.
+    /// The value of a topic's or group's config for those that do not set it.
     pub fn topic_default(&self, definition: &'static ConfigDefinition) -> Option<Cow<'a, str>> {
         let chain = self.broker_chain(definition.name, definition.synonyms.iter().map(|s| (s.name, s.factor)));
         match chain.into_iter().next() {
             Some(link) => Some(link.converted()),
             None => definition.default.map(Cow::Borrowed),
         }
+    }
+
+    /// The value of a group config for groups that do not set it.
+    pub(crate) fn group_default(&self, name: &str) -> Option<String> {
+        self.topic_default(super::group_config(name)?).map(Cow::into_owned)
     }
 
     /// The value in force of a broker config.
@@ -187,6 +193,20 @@ fn topic_computed_default(image: &Image, topic: &Topic, definition: &ConfigDefin
     }
     let (_, partition) = topic.partitions().next()?;
     Some(image.min_insync_replicas(topic, partition).to_string())
+}
+
+/// All configs of a group, by name. Any name will do: a group's configs may be set before there is one.
+pub fn describe_group(resolver: &Resolver<'_>, group: &str) -> Vec<ConfigEntry> {
+    let resource = ConfigResource::group(group);
+    let entry = |definition: &'static ConfigDefinition| {
+        let synonyms = definition.synonyms.iter().map(|synonym| (synonym.name, synonym.factor));
+        let mut links = resolver.broker_chain(definition.name, synonyms);
+        if let Some(value) = resolver.image.config(&resource, definition.name) {
+            links.insert(0, Link { name: definition.name, value, factor: 1, source: ConfigSource::Group });
+        }
+        entry_of(definition, links, definition.name, definition.default.map(str::to_owned), false)
+    };
+    GROUP_CONFIGS.iter().map(entry).collect()
 }
 
 /// All configs of a broker as it sees them itself, by name, and dynamic ones that no table knows.

@@ -8,7 +8,10 @@ use tidelog_wire::{ErrorCode, Str};
 
 use super::election::settle;
 use super::{Context, Round};
-use crate::config::{ConfigDefinition, TOPIC_CONFIGS, Update, broker_config, check_value, nearest_name, topic_config};
+use crate::config::{
+    CONSUMER_HEARTBEAT_INTERVAL_MS, CONSUMER_SESSION_TIMEOUT_MS, ConfigDefinition, GROUP_CONFIGS, Resolver,
+    TOPIC_CONFIGS, Update, bounds_of, broker_config, check_value, group_config, nearest_name, topic_config,
+};
 use crate::image::{ConfigResource, ConfigResourceType};
 use crate::record::Record;
 use crate::response::RequestError;
@@ -31,8 +34,11 @@ impl Round {
                 }
             }
             Some(ConfigResourceType::Broker) => self.check_broker_name(name)?,
-            Some(ConfigResourceType::BrokerLogger | ConfigResourceType::ClientMetrics | ConfigResourceType::Group)
-            | None => {
+            Some(ConfigResourceType::Group) if name.is_empty() => {
+                return refuse(ErrorCode::INVALID_REQUEST, "a group's configs need the group's name".to_owned());
+            }
+            Some(ConfigResourceType::Group) => {}
+            Some(ConfigResourceType::BrokerLogger | ConfigResourceType::ClientMetrics) | None => {
                 return refuse(
                     ErrorCode::INVALID_REQUEST,
                     format!("configs of resource type {kind} cannot be altered"),
@@ -65,7 +71,7 @@ impl Round {
         changes: ConfigChanges,
         context: &Context<'_>,
     ) -> Result<(), RequestError> {
-        self.check_changes(resource, &changes)?;
+        self.check_changes(resource, &changes, context)?;
         let needs_elections = changes.keys().any(|name| ELECTION_CONFIGS.contains(&name.as_str()));
         for (name, value) in changes {
             if self.image.config(resource, &name) != value.as_ref() {
@@ -78,19 +84,31 @@ impl Round {
         Ok(())
     }
 
-    fn check_changes(&self, resource: &ConfigResource, changes: &ConfigChanges) -> Result<(), RequestError> {
-        if resource.kind == ConfigResourceType::Topic {
-            let mut resulting: BTreeMap<Str, Str> =
-                self.image.configs(resource).map(|(name, value)| (name.clone(), value.clone())).collect();
-            for (name, value) in changes {
-                match value {
-                    Some(value) => resulting.insert(name.clone(), value.clone()),
-                    None => resulting.remove(name),
-                };
+    fn check_changes(
+        &self,
+        resource: &ConfigResource,
+        changes: &ConfigChanges,
+        context: &Context<'_>,
+    ) -> Result<(), RequestError> {
+        match resource.kind {
+            ConfigResourceType::Topic => check_topic_configs(&self.resulting(resource, changes)),
+            ConfigResourceType::Group => {
+                check_group_configs(&self.resulting(resource, changes), &self.resolver(context))
             }
-            return check_topic_configs(&resulting);
+            _ => changes.iter().try_for_each(|(name, value)| check_broker_config(resource, name, value.as_ref())),
         }
-        changes.iter().try_for_each(|(name, value)| check_broker_config(resource, name, value.as_ref()))
+    }
+
+    fn resulting(&self, resource: &ConfigResource, changes: &ConfigChanges) -> BTreeMap<Str, Str> {
+        let mut resulting: BTreeMap<Str, Str> =
+            self.image.configs(resource).map(|(name, value)| (name.clone(), value.clone())).collect();
+        for (name, value) in changes {
+            match value {
+                Some(value) => resulting.insert(name.clone(), value.clone()),
+                None => resulting.remove(name),
+            };
+        }
+        resulting
     }
 
     /// A lowered min ISR ends the eligibility of ELR members, in the same batch in which the leader learns that it
@@ -111,7 +129,7 @@ pub(super) fn check_topic_configs(configs: &BTreeMap<Str, Str>) -> Result<(), Re
     let refuse = |message: String| Err(RequestError::new(ErrorCode::INVALID_CONFIG, message));
     for (name, value) in configs {
         let Some(definition) = topic_config(name) else {
-            return refuse(unknown_topic_config(name));
+            return refuse(unknown_config("topic", name, TOPIC_CONFIGS));
         };
         check_value(definition, value).or_else(refuse)?;
     }
@@ -125,10 +143,33 @@ pub(super) fn check_topic_configs(configs: &BTreeMap<Str, Str>) -> Result<(), Re
     Ok(())
 }
 
-fn unknown_topic_config(name: &str) -> String {
-    match nearest_name(name, TOPIC_CONFIGS.iter().map(|definition| definition.name)) {
-        Some(nearest) => format!("Unknown topic config name: {name}. Did you mean {nearest}?"),
-        None => format!("Unknown topic config name: {name}."),
+/// Checks all configs of a group, by themselves, against what the brokers allow, and together.
+fn check_group_configs(configs: &BTreeMap<Str, Str>, resolver: &Resolver<'_>) -> Result<(), RequestError> {
+    let refuse = |message: String| Err(RequestError::new(ErrorCode::INVALID_CONFIG, message));
+    for (name, value) in configs {
+        let Some(definition) = group_config(name) else {
+            return refuse(unknown_config("group", name, GROUP_CONFIGS));
+        };
+        check_value(definition, value).or_else(refuse)?;
+        let Some(bounds) = bounds_of(name) else { continue };
+        let [Some(least), Some(most)] = bounds.map(|bound| resolver.broker_number(bound)) else { continue };
+        if value.trim().parse().is_ok_and(|number: i64| !(least..=most).contains(&number)) {
+            let [min, max] = bounds;
+            return refuse(format!("{name}={value} must be at least {least} ({min}) and at most {most} ({max})."));
+        }
+    }
+    let in_force = |name| configs.get(name).map(|value| value.to_string()).or_else(|| resolver.group_default(name));
+    let number = |name| in_force(name)?.trim().parse::<i64>().ok();
+    if number(CONSUMER_HEARTBEAT_INTERVAL_MS) >= number(CONSUMER_SESSION_TIMEOUT_MS) {
+        return refuse(format!("{CONSUMER_HEARTBEAT_INTERVAL_MS} must be below {CONSUMER_SESSION_TIMEOUT_MS}."));
+    }
+    Ok(())
+}
+
+fn unknown_config(kind: &str, name: &str, table: &[ConfigDefinition]) -> String {
+    match nearest_name(name, table.iter().map(|definition| definition.name)) {
+        Some(nearest) => format!("Unknown {kind} config name: {name}. Did you mean {nearest}?"),
+        None => format!("Unknown {kind} config name: {name}."),
     }
 }
 
@@ -154,5 +195,9 @@ fn check_broker_config(resource: &ConfigResource, name: &str, value: Option<&Str
 
 /// The definition of a resource's config, if the name is known.
 pub(super) fn definition_of(resource: &ConfigResource, name: &str) -> Option<&'static ConfigDefinition> {
-    if resource.kind == ConfigResourceType::Topic { topic_config(name) } else { broker_config(name) }
+    match resource.kind {
+        ConfigResourceType::Topic => topic_config(name),
+        ConfigResourceType::Group => group_config(name),
+        _ => broker_config(name),
+    }
 }

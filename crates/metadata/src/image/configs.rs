@@ -25,7 +25,7 @@ impl ConfigResourceType {
     }
 }
 
-/// A topic, a broker, or with the empty broker name all brokers.
+/// A topic, a group, a broker, or with the empty broker name all brokers.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConfigResource {
     pub kind: ConfigResourceType,
@@ -38,6 +38,10 @@ impl ConfigResource {
 
     pub fn topic(name: &str) -> Self {
         Self { kind: ConfigResourceType::Topic, name: Str::from(name.to_owned()) }
+    }
+
+    pub fn group(name: &str) -> Self {
+        Self { kind: ConfigResourceType::Group, name: Str::from(name.to_owned()) }
     }
 
     pub fn broker(id: tidelog_wire::types::BrokerId) -> Self {

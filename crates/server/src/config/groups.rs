@@ -41,8 +41,8 @@ fn read_coordinator(reader: &Reader<'_>) -> Result<GroupConfig, InvalidSetting> 
         let allowed = format!("at most group.max.session.timeout.ms, which is {session_max_ms}");
         return Err(reader.invalid("group.min.session.timeout.ms", allowed));
     }
-    let session_ms = positive("group.consumer.session.timeout.ms", default.consumer_session_timeout_ms)?;
-    let heartbeat_ms = positive("group.consumer.heartbeat.interval.ms", default.consumer_heartbeat_interval_ms)?;
+    let session_ms = bounded(reader, &SESSION_TIMEOUT)?;
+    let heartbeat_ms = bounded(reader, &HEARTBEAT_INTERVAL)?;
     if heartbeat_ms >= session_ms {
         let allowed = format!("less than group.consumer.session.timeout.ms, which is {session_ms}");
         return Err(reader.invalid("group.consumer.heartbeat.interval.ms", allowed));
@@ -77,6 +77,37 @@ fn read_coordinator(reader: &Reader<'_>) -> Result<GroupConfig, InvalidSetting> 
             1..=i64::MAX,
         )?,
     })
+}
+
+/// A setting of consumer groups, and the least and most that may be set for one group; each with Kafka's default.
+struct Bounded {
+    value: (&'static str, i32),
+    min: (&'static str, i32),
+    max: (&'static str, i32),
+}
+
+const SESSION_TIMEOUT: Bounded = Bounded {
+    value: ("group.consumer.session.timeout.ms", 45_000),
+    min: ("group.consumer.min.session.timeout.ms", 45_000),
+    max: ("group.consumer.max.session.timeout.ms", 60_000),
+};
+const HEARTBEAT_INTERVAL: Bounded = Bounded {
+    value: ("group.consumer.heartbeat.interval.ms", 5_000),
+    min: ("group.consumer.min.heartbeat.interval.ms", 5_000),
+    max: ("group.consumer.max.heartbeat.interval.ms", 15_000),
+};
+
+fn bounded(reader: &Reader<'_>, setting: &Bounded) -> Result<i32, InvalidSetting> {
+    let positive = |(key, default): (&'static str, i32)| reader.number(key, default, 1..=i32::MAX);
+    let (min, max, value) = (positive(setting.min)?, positive(setting.max)?, positive(setting.value)?);
+    if min > max {
+        return Err(reader.invalid(setting.min.0, format!("at most {}, which is {max}", setting.max.0)));
+    }
+    if !(min..=max).contains(&value) {
+        let allowed = format!("between {}, which is {min}, and {}, which is {max}", setting.min.0, setting.max.0);
+        return Err(reader.invalid(setting.value.0, allowed));
+    }
+    Ok(value)
 }
 
 /// Kafka's own class names are as good as the short ones.
@@ -133,7 +164,11 @@ mod tests {
     fn what_contradicts_itself_is_refused() {
         for settings in [
             [("group.min.session.timeout.ms", "10"), ("group.max.session.timeout.ms", "9")],
-            [("group.consumer.heartbeat.interval.ms", "10"), ("group.consumer.session.timeout.ms", "10")],
+            [("group.consumer.session.timeout.ms", "6000"), ("group.max.size", "1")],
+            [("group.consumer.session.timeout.ms", "60001"), ("group.max.size", "1")],
+            [("group.consumer.min.session.timeout.ms", "60001"), ("group.max.size", "1")],
+            [("group.consumer.heartbeat.interval.ms", "500"), ("group.max.size", "1")],
+            [("group.consumer.min.session.timeout.ms", "5000"), ("group.consumer.session.timeout.ms", "5000")],
             [("group.consumer.assignors", "sticky"), ("group.max.size", "1")],
             [("group.consumer.migration.policy", "both"), ("group.max.size", "1")],
         ] {

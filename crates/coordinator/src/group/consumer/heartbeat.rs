@@ -113,10 +113,12 @@ fn response(decision: &Decision<'_, '_>, member_id: Str, has_assignment: bool) -
             .map(|(topic_id, partitions)| TopicPartitions { topic_id: *topic_id, partitions: partitions.clone() })
             .collect(),
     });
+    let config = decision.turn.config;
+    let settings = decision.turn.topics.group_settings(decision.group_id);
     ConsumerGroupHeartbeatResponse {
         member_epoch: current.map_or(JOIN_EPOCH, |current| current.epoch),
         member_id: Some(member_id),
-        heartbeat_interval_ms: decision.turn.config.consumer_heartbeat_interval_ms,
+        heartbeat_interval_ms: settings.heartbeat_interval_ms.unwrap_or(config.consumer_heartbeat_interval_ms),
         assignment,
         ..Default::default()
     }

@@ -34,7 +34,10 @@ impl Decision<'_, '_> {
 
     fn session_timeout_ms(&self, member_id: &Str) -> i64 {
         let classic = self.group.members.get(member_id).and_then(|member| member.subscription.classic.as_ref());
-        let timeout_ms = classic.map(|classic| classic.session_timeout_ms);
+        let timeout_ms = match classic {
+            Some(classic) => Some(classic.session_timeout_ms),
+            None => self.turn.topics.group_settings(self.group_id).session_timeout_ms,
+        };
         i64::from(timeout_ms.unwrap_or(self.turn.config.consumer_session_timeout_ms))
     }
 

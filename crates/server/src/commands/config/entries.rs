@@ -16,6 +16,7 @@ use crate::exit::Failure;
 pub enum ResourceKind {
     Topic = 2,
     Broker = 4,
+    Group = 32,
 }
 
 impl ResourceKind {
@@ -27,6 +28,7 @@ impl ResourceKind {
         match self {
             Self::Topic => "topic",
             Self::Broker => "broker",
+            Self::Group => "group",
         }
     }
 }
@@ -46,9 +48,9 @@ impl ConfigValue {
         self.source == TOPIC_SOURCE
     }
 
-    /// Set on this very topic or broker over the protocol.
+    /// Set on this very topic, broker or group over the protocol.
     pub fn is_set_live(&self) -> bool {
-        matches!(self.source, TOPIC_SOURCE | BROKER_SOURCE)
+        matches!(self.source, TOPIC_SOURCE | BROKER_SOURCE | GROUP_SOURCE)
     }
 
     pub fn is_default(&self) -> bool {
@@ -59,6 +61,7 @@ impl ConfigValue {
 const TOPIC_SOURCE: &str = "topic";
 const BROKER_SOURCE: &str = "broker";
 const DEFAULT_SOURCE: &str = "default";
+const GROUP_SOURCE: &str = "group";
 
 /// Kafka's ConfigSource.
 fn source_name(code: i8) -> &'static str {
@@ -68,6 +71,7 @@ fn source_name(code: i8) -> &'static str {
         3 => "all brokers",
         4 => "server.properties",
         5 => DEFAULT_SOURCE,
+        8 => GROUP_SOURCE,
         _ => "unknown",
     }
 }
@@ -84,7 +88,7 @@ impl From<&DescribeConfigsResourceResult> for ConfigValue {
     }
 }
 
-/// All configuration of one topic or broker, by name.
+/// All configuration of one topic, broker or group, by name.
 pub async fn describe(client: &Client, kind: ResourceKind, name: &str) -> Result<Vec<ConfigValue>, Failure> {
     let what = format!("cannot read the configuration of {} {name}", kind.noun());
     let request = DescribeConfigsRequest {
@@ -117,7 +121,7 @@ async fn responsible(client: &Client, kind: ResourceKind, name: &str) -> Result<
     }
 }
 
-/// Sets and resets configuration of one topic or broker.
+/// Sets and resets configuration of one topic, broker or group.
 pub async fn alter(
     client: &Client,
     kind: ResourceKind,

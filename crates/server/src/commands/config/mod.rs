@@ -11,9 +11,9 @@ use crate::session::Session;
 
 #[derive(Debug, Subcommand)]
 pub enum ConfigCommand {
-    /// Show the configuration of a topic or broker
+    /// Show the configuration of a topic, broker or group
     Get(get::GetArgs),
-    /// Change the configuration of a topic or broker, live
+    /// Change the configuration of a topic, broker or group, live
     Set(set::SetArgs),
 }
 

@@ -5,7 +5,7 @@ use tidelog_wire::messages::ConsumerGroupHeartbeatRequest;
 
 use super::client::{Client, settle};
 use super::{GROUP, Host, REBALANCE_TIMEOUT_MS, SESSION_TIMEOUT_MS, error, join, steady};
-use crate::GroupConfig;
+use crate::{GroupConfig, GroupSettings};
 
 #[test]
 fn the_first_member_gets_everything_with_its_first_answer() {
@@ -83,6 +83,20 @@ fn who_is_silent_for_a_session_timeout_is_out() {
     clients[1].beat(&mut host);
     assert_eq!(clients[1].owned.len(), 4);
     host.assert_log_holds_the_state();
+}
+
+#[test]
+fn a_groups_own_settings_count_from_the_next_heartbeat_on() {
+    let mut host = Host::new(&[("t", 2)]);
+    host.heartbeat(join("m1", &["t"]));
+    host.topics.group_settings = GroupSettings { session_timeout_ms: Some(6_000), heartbeat_interval_ms: Some(1_000) };
+    host.pass(SESSION_TIMEOUT_MS - 1);
+    let response = host.heartbeat(steady("m1", 1));
+    assert_eq!((error(&response), response.heartbeat_interval_ms), (ErrorCode::NONE, 1_000));
+    host.pass(5_999);
+    assert_eq!(error(&host.heartbeat(steady("m1", 1))), ErrorCode::NONE);
+    host.pass(6_000);
+    assert_eq!(error(&host.heartbeat(steady("m1", 1))), ErrorCode::UNKNOWN_MEMBER_ID);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use rand::Rng;
 use rand::seq::SliceRandom;
 
+use crate::groups::MEMBERS_PER_GROUP;
 use crate::world::{CONTROLLER, Event, NodeEvent, World};
 
 /// A broker does not wait longer for its leaderships and ISRs to do without it.
@@ -30,6 +31,18 @@ impl World {
             80..86 => self.change_min_isr(),
             86..94 => self.delete_records(id),
             _ => self.lose_disk(id),
+        }
+    }
+
+    /// In each group one member dies for good, and so does the coordinator that would have missed it: the next one has
+    /// only the log to know of it.
+    pub(crate) fn lose_members_and_coordinator(&mut self) {
+        for member in self.members.iter_mut().step_by(MEMBERS_PER_GROUP as usize) {
+            member.is_gone = true;
+        }
+        let leader = self.controller.image().leader;
+        if leader > 0 {
+            self.crash_and_restart(leader, false);
         }
     }
 

@@ -3,7 +3,7 @@
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
-use crate::groups::PARTITIONS;
+use crate::groups::{Member, PARTITIONS};
 use crate::world::{Options, World};
 
 /// In peace, after this long the partition is whole again and everybody has been answered.
@@ -31,8 +31,14 @@ pub fn run(seed: u64) -> Outcome {
     let acked_before = world.checker.acked.len();
     world.run_until(faults_until_ms + RECOVERY_MS);
     let acked_after = world.checker.acked.len();
+    let mut end_ms = faults_until_ms + RECOVERY_MS;
+    if world.options.groups {
+        world.lose_members_and_coordinator();
+        end_ms += RECOVERY_MS;
+        world.run_until(end_ms);
+    }
     world.producing = false;
-    world.run_until(faults_until_ms + RECOVERY_MS + QUIET_MS);
+    world.run_until(end_ms + QUIET_MS);
     check_recovered(&world);
     check_groups(&world);
     assert!(world.checker.lossy || acked_after > acked_before, "liveness: nothing was acknowledged any more");
@@ -46,9 +52,10 @@ pub fn run(seed: u64) -> Outcome {
     }
 }
 
-/// Whoever was told to be out is in again, all of a group in one generation, and every partition has one owner.
+/// Whoever lives and was told to be out is in again, all of a group in one generation, and every partition has one owner.
 fn check_groups(world: &World) {
     for group in world.members.chunk_by(|one, other| one.group() == other.group()) {
+        let group: Vec<&Member> = group.iter().filter(|member| !member.is_gone).collect();
         let generation = group[0].generation;
         let agree = group.iter().all(|member| member.is_in() && member.generation == generation);
         let mut assigned: Vec<i32> = group.iter().flat_map(|member| member.assigned.clone()).collect();

@@ -161,12 +161,16 @@ impl World {
             })
             .collect();
         let value = self.append_decided(id, leader_epoch, outcome.records);
-        let Some(hosted) = &mut self.nodes[id as usize - 1].hosted else { return };
+        let node = &mut self.nodes[id as usize - 1];
+        let Some(hosted) = &mut node.hosted else { return };
         for (ticket, response) in replies {
             let Ticket { member, number, request } = ticket;
             let end = hosted.appended;
-            let told = Told { leader_epoch, end, value, member, number, request, response };
-            self.ledger.decided(&told, &mut hosted.decided);
+            let last = node.log.get(end - 1).map(|record| record.value);
+            let told = Told { leader_epoch, end, value, last, member, number, request, response };
+            if !self.checker.lossy {
+                self.ledger.decided(&told, &mut hosted.decided);
+            }
             hosted.waiting.push_back(told);
         }
         let (committed, appended) = (hosted.committed, hosted.appended);

@@ -18,6 +18,8 @@ pub struct Told {
     pub end: i64,
     /// The log's record of what was decided, if it took one.
     pub value: Option<u64>,
+    /// The log's last record before `end`.
+    pub last: Option<u64>,
     pub member: i32,
     pub number: u64,
     pub request: GroupRequest,
@@ -63,20 +65,26 @@ impl Ledger {
             {
                 decided.insert((request.group_id.to_string(), request.member_id.to_string()), heard.member_epoch);
             }
+            (GroupRequest::Heartbeat(request), Response::Heartbeat(heard)) if heard.error_code.is_none() => {
+                self.check_present(told, decided, (request.group_id.to_string(), String::new()), request.generation_id);
+            }
             (GroupRequest::Commit(request), Response::OffsetCommit(answer))
                 if answer.topics[0].partitions[0].error_code.is_none() =>
             {
-                let whose = generation_of(request);
-                let generation = request.generation_id_or_member_epoch;
-                let present = decided.get(&whose).copied().max(self.told_by(&whose, told.leader_epoch));
-                let is_present = present.is_none_or(|present| present <= generation);
-                assert!(is_present, "{whose:?} commits in {generation}, after {present:?} began");
+                self.check_present(told, decided, generation_of(request), request.generation_id_or_member_epoch);
                 let (partition, offset) = committed(request);
                 let value = told.value.expect("a commit is in the log");
                 self.commits.insert(value, (request.group_id.to_string(), partition, offset));
             }
             _ => {}
         }
+    }
+
+    /// Nothing is granted to a generation after the next one began.
+    fn check_present(&self, told: &Told, decided: &BTreeMap<Whose, i32>, whose: Whose, generation: i32) {
+        let present = decided.get(&whose).copied().max(self.told_by(&whose, told.leader_epoch));
+        let is_present = present.is_none_or(|present| present <= generation);
+        assert!(is_present, "{whose:?} is heard in {generation}, after {present:?} began: {told:?}");
     }
 
     /// Greatest generation that coordinators up to this leader epoch told.
@@ -86,11 +94,7 @@ impl Ledger {
 
     /// A reply leaves.
     pub fn told(&mut self, told: &Told, checker: &Checker) {
-        if let Some(value) = told.value {
-            let committed = checker.committed_value(told.end - 1);
-            assert_eq!(committed, Some(value), "told what is not committed: {told:?}");
-        }
-        assert!(told.end <= checker.true_high_watermark(), "told what may yet be lost: {told:?}");
+        assert_eq!(checker.committed_value(told.end - 1), told.last, "told what is not committed: {told:?}");
         match (&told.request, &told.response) {
             (GroupRequest::Join(request), Response::JoinGroup(joined)) if joined.error_code.is_none() => {
                 let group = request.group_id.to_string();

@@ -51,6 +51,8 @@ pub struct Member {
     /// When it sent the last heartbeat that was granted: its session began then or later.
     heard_ms: i64,
     next_number: u64,
+    /// Its process died and never comes back.
+    pub is_gone: bool,
 }
 
 impl Member {
@@ -73,6 +75,7 @@ impl Member {
             asked: None,
             heard_ms: 0,
             next_number: 1,
+            is_gone: false,
         };
         member.begin_life();
         member
@@ -138,13 +141,14 @@ impl Member {
         })
     }
 
-    fn heartbeat(&self) -> GroupRequest {
+    /// A former generation's heartbeat is for classic groups only: in the other protocol it asks for something else.
+    fn heartbeat(&self, generations_ago: i32) -> GroupRequest {
         if !self.is_classic {
             return self.consumer_heartbeat(self.generation);
         }
         GroupRequest::Heartbeat(HeartbeatRequest {
             group_id: self.group().into(),
-            generation_id: self.generation,
+            generation_id: self.generation - generations_ago,
             member_id: self.member_id.clone(),
             group_instance_id: None,
         })
@@ -263,6 +267,9 @@ impl Member {
 
 impl World {
     pub(crate) fn member_acts(&mut self, id: i32) {
+        if self.members[(id - MEMBERS_FROM) as usize].is_gone {
+            return;
+        }
         let pause_ms = self.rng.random_range(20..200);
         self.at(pause_ms, Event::Member { id });
         let now_ms = self.now_ms;
@@ -306,7 +313,7 @@ impl World {
                 member.commit(partition, offset, generations_ago)
             }
             (_, 40..55) => member.fetch(),
-            _ => member.heartbeat(),
+            _ => member.heartbeat(generations_ago),
         }
     }
 

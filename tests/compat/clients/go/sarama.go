@@ -52,6 +52,10 @@ func (saramaHandler) Cleanup(session sarama.ConsumerGroupSession) error {
 
 func (h saramaHandler) ConsumeClaim(session sarama.ConsumerGroupSession, claim sarama.ConsumerGroupClaim) error {
 	committedAt := time.Now()
+	if h.byHand {
+		// What was read since the last commit; the session itself commits only what it commits by itself.
+		defer session.Commit()
+	}
 	for {
 		select {
 		case <-session.Context().Done():

@@ -174,17 +174,39 @@ impl<'a> Link<'a> {
 /// All configs of a topic, by name.
 pub fn describe_topic(resolver: &Resolver<'_>, topic: &Topic) -> Vec<ConfigEntry> {
     let resource = ConfigResource::topic(&topic.name);
-    let entry = |definition: &'static ConfigDefinition| {
-        let synonyms = definition.synonyms.iter().map(|synonym| (synonym.name, synonym.factor));
-        let mut links = resolver.broker_chain(definition.name, synonyms);
-        if let Some(value) = resolver.image.config(&resource, definition.name) {
-            links.insert(0, Link { name: definition.name, value, factor: 1, source: ConfigSource::Topic });
-        }
-        let default_name = definition.synonyms.first().map_or(definition.name, |synonym| synonym.name);
+    let entry = |definition| {
         let computed = || topic_computed_default(resolver.image, topic, definition);
-        entry_of(definition, links, default_name, definition.default.map(str::to_owned).or_else(computed), false)
+        let default = definition.default.map(str::to_owned).or_else(computed);
+        own_entry(resolver, &resource, ConfigSource::Topic, definition, default)
     };
     TOPIC_CONFIGS.iter().map(entry).collect()
+}
+
+/// All configs of a group, by name. Any name will do: a group's configs may be set before there is one.
+pub fn describe_group(resolver: &Resolver<'_>, group: &str) -> Vec<ConfigEntry> {
+    let resource = ConfigResource::group(group);
+    let entry = |definition: &'static ConfigDefinition| {
+        let default = definition.default.map(str::to_owned);
+        own_entry(resolver, &resource, ConfigSource::Group, definition, default)
+    };
+    GROUP_CONFIGS.iter().map(entry).collect()
+}
+
+/// A config that a resource may set for itself, before what the brokers say.
+fn own_entry(
+    resolver: &Resolver<'_>,
+    resource: &ConfigResource,
+    source: ConfigSource,
+    definition: &'static ConfigDefinition,
+    default: Option<String>,
+) -> ConfigEntry {
+    let synonyms = definition.synonyms.iter().map(|synonym| (synonym.name, synonym.factor));
+    let mut links = resolver.broker_chain(definition.name, synonyms);
+    if let Some(value) = resolver.image.config(resource, definition.name) {
+        links.insert(0, Link { name: definition.name, value, factor: 1, source });
+    }
+    let default_name = definition.synonyms.first().map_or(definition.name, |synonym| synonym.name);
+    entry_of(definition, links, default_name, default, false)
 }
 
 fn topic_computed_default(image: &Image, topic: &Topic, definition: &ConfigDefinition) -> Option<String> {
@@ -193,20 +215,6 @@ fn topic_computed_default(image: &Image, topic: &Topic, definition: &ConfigDefin
     }
     let (_, partition) = topic.partitions().next()?;
     Some(image.min_insync_replicas(topic, partition).to_string())
-}
-
-/// All configs of a group, by name. Any name will do: a group's configs may be set before there is one.
-pub fn describe_group(resolver: &Resolver<'_>, group: &str) -> Vec<ConfigEntry> {
-    let resource = ConfigResource::group(group);
-    let entry = |definition: &'static ConfigDefinition| {
-        let synonyms = definition.synonyms.iter().map(|synonym| (synonym.name, synonym.factor));
-        let mut links = resolver.broker_chain(definition.name, synonyms);
-        if let Some(value) = resolver.image.config(&resource, definition.name) {
-            links.insert(0, Link { name: definition.name, value, factor: 1, source: ConfigSource::Group });
-        }
-        entry_of(definition, links, definition.name, definition.default.map(str::to_owned), false)
-    };
-    GROUP_CONFIGS.iter().map(entry).collect()
 }
 
 /// All configs of a broker as it sees them itself, by name, and dynamic ones that no table knows.

@@ -20,6 +20,8 @@ const LOADED_PARTITIONS: i32 = 16;
 const TURN: Duration = Duration::from_millis(16);
 const HEAVY: &str = "heavy";
 const HEAVY_PARTITIONS: i32 = 4;
+/// Only segments that are full are compacted.
+const HEAVY_SEGMENT_BYTES: usize = 16 << 20;
 const HEAVY_RECORD_BYTES: usize = 1024;
 const HEAVY_BATCH_RECORDS: usize = 512;
 const JOB_LIMIT: Duration = Duration::from_secs(1200);
@@ -52,7 +54,8 @@ pub fn run(options: &Options) -> Result<()> {
     };
     let cluster = Cluster::start(Target::from_environment()?, &spec)?;
     cluster.create_topic(LOADED, LOADED_PARTITIONS)?;
-    tidelog(&cluster, &format!("topic create {HEAVY} --partitions {HEAVY_PARTITIONS} --replication-factor 3"), "", 0)?;
+    let create = format!("topic create {HEAVY} --partitions {HEAVY_PARTITIONS} --replication-factor 3");
+    tidelog(&cluster, &format!("{create} --config segment.bytes={HEAVY_SEGMENT_BYTES}"), "", 0)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(fill(&cluster.bootstrap(), options.mib << 20))?;
 
@@ -137,7 +140,7 @@ fn work(cluster: &Cluster, options: &Options) -> Result<()> {
 
 /// Turns the filled topic into a compacted one, and waits until every node has compacted its replicas.
 fn compact(cluster: &Cluster) -> Result<()> {
-    let configs = ["cleanup.policy=compact", "min.cleanable.dirty.ratio=0.01", "segment.ms=100"];
+    let configs = ["cleanup.policy=compact", "min.cleanable.dirty.ratio=0.01"];
     let configs: Vec<String> = configs.iter().map(|config| format!("--config {config}")).collect();
     tidelog(cluster, &format!("topic alter {HEAVY} {}", configs.join(" ")), "", 0)?;
     let cleanings = |id: i32| -> Result<f64> {

@@ -68,6 +68,9 @@ fn entries(context: &Context, resource: &DescribeConfigsResource) -> Result<Vec<
             let message = format!("This is broker {}; ask broker {name} about its own configs.", shard.node_id());
             Err((ErrorCode::INVALID_REQUEST, message))
         }
+        Some(ConfigResourceType::Group) if name.is_empty() => {
+            Err((ErrorCode::INVALID_REQUEST, "A group's configs need the group's name.".to_owned()))
+        }
         Some(ConfigResourceType::Group) => Ok(config::describe_group(&resolver, name)),
         Some(ConfigResourceType::ClientMetrics) => Ok(Vec::new()),
         Some(ConfigResourceType::BrokerLogger) | None => {

@@ -42,3 +42,31 @@ impl Topics for ImageTopics<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tidelog_metadata::Record;
+
+    use super::*;
+
+    #[test]
+    fn each_group_has_the_settings_that_are_set_for_it() {
+        let mut image = Image::default();
+        for (group, name, value) in [
+            ("a", CONSUMER_SESSION_TIMEOUT_MS, "50000"),
+            ("a", CONSUMER_HEARTBEAT_INTERVAL_MS, " 7000 "),
+            ("b", CONSUMER_SESSION_TIMEOUT_MS, "51000"),
+        ] {
+            let resource = ConfigResource::group(group);
+            let record = Record::Config { resource, name: Str::from(name), value: Some(Str::from(value)) };
+            image.apply(&record).expect("valid");
+        }
+        let settings = |group| {
+            let settings = ImageTopics(&image).group_settings(group);
+            (settings.session_timeout_ms, settings.heartbeat_interval_ms)
+        };
+        assert_eq!(settings("a"), (Some(50_000), Some(7_000)));
+        assert_eq!(settings("b"), (Some(51_000), None));
+        assert_eq!(settings("c"), (None, None));
+    }
+}

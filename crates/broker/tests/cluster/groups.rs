@@ -3,9 +3,15 @@
 use std::time::Duration;
 
 use tidelog_client::{ConnectOptions, Connection};
+use tidelog_wire::messages::describe_configs_request::DescribeConfigsResource;
+use tidelog_wire::messages::describe_configs_response::DescribeConfigsResult;
 use tidelog_wire::messages::offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic};
 use tidelog_wire::messages::offset_fetch_request::{OffsetFetchRequestGroup, OffsetFetchRequestTopics};
-use tidelog_wire::messages::{FindCoordinatorRequest, OffsetCommitRequest, OffsetFetchRequest};
+use tidelog_wire::messages::{
+    AlterConfigsRequest, ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse, DescribeConfigsRequest,
+    FindCoordinatorRequest, IncrementalAlterConfigsRequest, ListConfigResourcesRequest, OffsetCommitRequest,
+    OffsetFetchRequest, alter_configs_request, incremental_alter_configs_request,
+};
 use tidelog_wire::{ErrorCode, Str, Uuid};
 use tokio::time::{Instant, sleep};
 
@@ -123,4 +129,124 @@ async fn transactions_have_no_coordinator_yet() {
     let response = cluster.connect(1).await.send(&request).await.expect("an answer");
     assert_eq!(response.coordinators[0].error_code, ErrorCode::INVALID_REQUEST);
     assert_eq!(response.coordinators[0].node_id, -1);
+}
+
+const GROUP_RESOURCE: i8 = 32;
+const HEARTBEAT_INTERVAL_MS: &str = "consumer.heartbeat.interval.ms";
+
+/// Sets the group's heartbeat interval, through any node.
+async fn set_heartbeat_interval(cluster: &Cluster, value: &'static str) {
+    let config = incremental_alter_configs_request::AlterableConfig {
+        name: Str::from_static(HEARTBEAT_INTERVAL_MS),
+        config_operation: 0,
+        value: Some(Str::from_static(value)),
+    };
+    let resource = incremental_alter_configs_request::AlterConfigsResource {
+        resource_type: GROUP_RESOURCE,
+        resource_name: Str::from_static(GROUP),
+        configs: vec![config],
+    };
+    let request = IncrementalAlterConfigsRequest { resources: vec![resource], validate_only: false };
+    let response = cluster.connect(1).await.send(&request).await.expect("an answer");
+    assert_eq!(response.responses[0].error_code, ErrorCode::NONE, "{:?}", response.responses[0].error_message);
+}
+
+/// Takes everything back that is set for the group, with the older API.
+async fn reset_configs(cluster: &Cluster) {
+    let resource = alter_configs_request::AlterConfigsResource {
+        resource_type: GROUP_RESOURCE,
+        resource_name: Str::from_static(GROUP),
+        configs: Vec::new(),
+    };
+    let request = AlterConfigsRequest { resources: vec![resource], validate_only: false };
+    let response = cluster.connect(1).await.send(&request).await.expect("an answer");
+    assert_eq!(response.responses[0].error_code, ErrorCode::NONE);
+}
+
+async fn described(cluster: &Cluster, node: i32, group: &'static str) -> DescribeConfigsResult {
+    let resource = DescribeConfigsResource {
+        resource_type: GROUP_RESOURCE,
+        resource_name: Str::from_static(group),
+        configuration_keys: Some(vec![Str::from_static(HEARTBEAT_INTERVAL_MS)]),
+    };
+    let request = DescribeConfigsRequest {
+        resources: vec![resource],
+        include_synonyms: true,
+        ..DescribeConfigsRequest::default()
+    };
+    let mut response = cluster.connect(node).await.send(&request).await.expect("an answer");
+    response.results.remove(0)
+}
+
+async fn groups_with_configs(cluster: &Cluster, node: i32) -> Vec<String> {
+    let request = ListConfigResourcesRequest { resource_types: vec![GROUP_RESOURCE] };
+    let response = cluster.connect(node).await.send(&request).await.expect("an answer");
+    response.config_resources.iter().map(|resource| resource.resource_name.to_string()).collect()
+}
+
+/// A heartbeat that has nothing to say; with epoch 0 it joins.
+async fn heartbeat(client: &Connection, epoch: i32) -> ConsumerGroupHeartbeatResponse {
+    let joining = ConsumerGroupHeartbeatRequest {
+        rebalance_timeout_ms: 60_000,
+        subscribed_topic_names: Some(vec![Str::from_static(TOPIC)]),
+        topic_partitions: Some(Vec::new()),
+        ..ConsumerGroupHeartbeatRequest::default()
+    };
+    let request = ConsumerGroupHeartbeatRequest {
+        group_id: Str::from_static(GROUP),
+        member_id: Str::from_static("member"),
+        member_epoch: epoch,
+        ..if epoch == 0 { joining } else { ConsumerGroupHeartbeatRequest::default() }
+    };
+    let response = client.send(&request).await.expect("an answer");
+    assert_eq!(response.error_code, ErrorCode::NONE, "{:?}", response.error_message);
+    response
+}
+
+/// Heartbeats of a member until it is told this interval; it stays what it is all the while.
+async fn hears_of(client: &Connection, epoch: i32, interval_ms: i32) {
+    let deadline = Instant::now() + DEADLINE;
+    loop {
+        let response = heartbeat(client, epoch).await;
+        assert_eq!((response.member_epoch, response.assignment), (epoch, None), "no rebalance follows");
+        if response.heartbeat_interval_ms == interval_ms {
+            return;
+        }
+        assert!(Instant::now() < deadline, "still told {}", response.heartbeat_interval_ms);
+        sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_member_is_told_its_groups_heartbeat_interval_without_joining_again() {
+    let cluster = Cluster::start(2).await;
+    cluster.create_topic(TOPIC, 1, &[]).await;
+    let node = coordinator(&cluster, 1).await.expect("a coordinator");
+    let member = cluster.connect(node).await;
+    let joined = heartbeat(&member, 0).await;
+    assert_eq!(joined.heartbeat_interval_ms, 5_000);
+
+    set_heartbeat_interval(&cluster, "7000").await;
+    hears_of(&member, joined.member_epoch, 7_000).await;
+    let shown = described(&cluster, node, GROUP).await;
+    let chain = shown.configs[0].synonyms.iter().map(|it| (it.name.to_string(), it.value.as_deref(), it.source));
+    assert_eq!(
+        chain.collect::<Vec<_>>(),
+        [
+            (HEARTBEAT_INTERVAL_MS.to_owned(), Some("7000"), 8),
+            ("group.consumer.heartbeat.interval.ms".to_owned(), Some("5000"), 5)
+        ]
+    );
+    assert_eq!(groups_with_configs(&cluster, node).await, [GROUP]);
+
+    reset_configs(&cluster).await;
+    hears_of(&member, joined.member_epoch, 5_000).await;
+    assert_eq!(groups_with_configs(&cluster, node).await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn configs_of_no_group_are_refused() {
+    let cluster = Cluster::start(1).await;
+    assert_eq!(described(&cluster, 1, "").await.error_code, ErrorCode::INVALID_REQUEST);
+    assert_eq!(described(&cluster, 1, GROUP).await.error_code, ErrorCode::NONE);
 }

@@ -37,16 +37,12 @@ fn read_coordinator(reader: &Reader<'_>) -> Result<GroupConfig, InvalidSetting> 
     let minutes = (default.offsets_retention_ms / 60_000) as i32;
     let session_min_ms = positive("group.min.session.timeout.ms", default.group_min_session_timeout_ms)?;
     let session_max_ms = positive("group.max.session.timeout.ms", default.group_max_session_timeout_ms)?;
-    if session_min_ms > session_max_ms {
-        let allowed = format!("at most group.max.session.timeout.ms, which is {session_max_ms}");
-        return Err(reader.invalid("group.min.session.timeout.ms", allowed));
-    }
+    let session_bounds =
+        [("group.min.session.timeout.ms", session_min_ms), ("group.max.session.timeout.ms", session_max_ms)];
+    check_order(reader, session_bounds)?;
     let session_ms = bounded(reader, &SESSION_TIMEOUT)?;
     let heartbeat_ms = bounded(reader, &HEARTBEAT_INTERVAL)?;
-    if heartbeat_ms >= session_ms {
-        let allowed = format!("less than group.consumer.session.timeout.ms, which is {session_ms}");
-        return Err(reader.invalid("group.consumer.heartbeat.interval.ms", allowed));
-    }
+    check_silence(reader, heartbeat_ms, session_ms)?;
     Ok(GroupConfig {
         group_min_session_timeout_ms: session_min_ms,
         group_max_session_timeout_ms: session_max_ms,
@@ -100,14 +96,37 @@ const HEARTBEAT_INTERVAL: Bounded = Bounded {
 fn bounded(reader: &Reader<'_>, setting: &Bounded) -> Result<i32, InvalidSetting> {
     let positive = |(key, default): (&'static str, i32)| reader.number(key, default, 1..=i32::MAX);
     let (min, max, value) = (positive(setting.min)?, positive(setting.max)?, positive(setting.value)?);
-    if min > max {
-        return Err(reader.invalid(setting.min.0, format!("at most {}, which is {max}", setting.max.0)));
-    }
-    if !(min..=max).contains(&value) {
+    check_order(reader, [(setting.min.0, min), (setting.max.0, max)])?;
+    if reader.text(setting.value.0).is_some() && !(min..=max).contains(&value) {
         let allowed = format!("between {}, which is {min}, and {}, which is {max}", setting.min.0, setting.max.0);
         return Err(reader.invalid(setting.value.0, allowed));
     }
+    check_order(reader, [(setting.min.0, min), (setting.value.0, value)])?;
+    check_order(reader, [(setting.value.0, value), (setting.max.0, max)])?;
     Ok(value)
+}
+
+/// The complaint is about one that was set: the other may stand at its default, which nobody has written anywhere.
+fn check_order(reader: &Reader<'_>, [low, high]: [(&'static str, i32); 2]) -> Result<(), InvalidSetting> {
+    if low.1 <= high.1 {
+        return Ok(());
+    }
+    Err(match reader.text(low.0) {
+        Some(_) => reader.invalid(low.0, format!("at most {}, which is {}", high.0, high.1)),
+        None => reader.invalid(high.0, format!("at least {}, which is {}", low.0, low.1)),
+    })
+}
+
+/// A member whose heartbeats are as far apart as its session is long would be dropped again and again.
+fn check_silence(reader: &Reader<'_>, heartbeat_ms: i32, session_ms: i32) -> Result<(), InvalidSetting> {
+    let (heartbeat, session) = (HEARTBEAT_INTERVAL.value.0, SESSION_TIMEOUT.value.0);
+    if heartbeat_ms < session_ms {
+        return Ok(());
+    }
+    Err(match reader.text(heartbeat) {
+        Some(_) => reader.invalid(heartbeat, format!("less than {session}, which is {session_ms}")),
+        None => reader.invalid(session, format!("more than {heartbeat}, which is {heartbeat_ms}")),
+    })
 }
 
 /// Kafka's own class names are as good as the short ones.
@@ -173,6 +192,60 @@ mod tests {
             [("group.consumer.migration.policy", "both"), ("group.max.size", "1")],
         ] {
             assert!(read(&settings).is_err(), "{settings:?}");
+        }
+    }
+
+    #[test]
+    fn a_complaint_is_about_what_was_set_and_names_the_bound() {
+        let table: [(&[(&str, &str)], &str); 8] = [
+            (
+                &[("group.consumer.session.timeout.ms", "6000")],
+                "group.consumer.session.timeout.ms=6000 is not valid: must be between \
+                 group.consumer.min.session.timeout.ms, which is 45000, and \
+                 group.consumer.max.session.timeout.ms, which is 60000",
+            ),
+            (
+                &[("group.consumer.min.session.timeout.ms", "50000")],
+                "group.consumer.min.session.timeout.ms=50000 is not valid: must be at most \
+                 group.consumer.session.timeout.ms, which is 45000",
+            ),
+            (
+                &[("group.consumer.min.session.timeout.ms", "60001")],
+                "group.consumer.min.session.timeout.ms=60001 is not valid: must be at most \
+                 group.consumer.max.session.timeout.ms, which is 60000",
+            ),
+            (
+                &[("group.consumer.max.session.timeout.ms", "44999")],
+                "group.consumer.max.session.timeout.ms=44999 is not valid: must be at least \
+                 group.consumer.min.session.timeout.ms, which is 45000",
+            ),
+            (
+                &[("group.consumer.min.heartbeat.interval.ms", "1"), ("group.consumer.max.heartbeat.interval.ms", "2")],
+                "group.consumer.max.heartbeat.interval.ms=2 is not valid: must be at least \
+                 group.consumer.heartbeat.interval.ms, which is 5000",
+            ),
+            (
+                &[("group.consumer.min.session.timeout.ms", "1"), ("group.consumer.session.timeout.ms", "5000")],
+                "group.consumer.session.timeout.ms=5000 is not valid: must be more than \
+                 group.consumer.heartbeat.interval.ms, which is 5000",
+            ),
+            (
+                &[
+                    ("group.consumer.min.session.timeout.ms", "1"),
+                    ("group.consumer.session.timeout.ms", "6000"),
+                    ("group.consumer.heartbeat.interval.ms", "6000"),
+                ],
+                "group.consumer.heartbeat.interval.ms=6000 is not valid: must be less than \
+                 group.consumer.session.timeout.ms, which is 6000",
+            ),
+            (
+                &[("group.max.session.timeout.ms", "5999")],
+                "group.max.session.timeout.ms=5999 is not valid: must be at least \
+                 group.min.session.timeout.ms, which is 6000",
+            ),
+        ];
+        for (settings, sentence) in table {
+            assert_eq!(read(settings).expect_err("contradicts itself").sentence, sentence);
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::session::Session;
 pub struct GetArgs {
     #[arg(value_enum)]
     kind: ResourceKind,
-    /// A topic's name, a broker's id
+    /// A topic's or group's name, a broker's id
     name: String,
     /// Only these keys
     #[arg(value_name = "KEY")]

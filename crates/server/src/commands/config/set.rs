@@ -12,7 +12,7 @@ use crate::session::Session;
 pub struct SetArgs {
     #[arg(value_enum)]
     kind: ResourceKind,
-    /// A topic's name, a broker's id; an empty name stands for all brokers
+    /// A topic's or group's name, a broker's id; an empty name stands for all brokers
     name: String,
     #[arg(value_name = "KEY=VALUE", value_parser = parse_pair)]
     values: Vec<(String, String)>,

@@ -6,7 +6,7 @@ use support::*;
 use tidelog_metadata::config::*;
 use tidelog_metadata::*;
 use tidelog_wire::messages::alter_configs_request;
-use tidelog_wire::messages::incremental_alter_configs_request::AlterableConfig;
+use tidelog_wire::messages::incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
 use tidelog_wire::messages::{AlterConfigsRequest, IncrementalAlterConfigsRequest};
 use tidelog_wire::types::BrokerId;
 use tidelog_wire::{ErrorCode, Str};
@@ -65,7 +65,7 @@ fn what_cannot_be_set_is_refused_with_kafkas_code() {
 #[test]
 fn a_mistyped_name_is_answered_with_the_right_one() {
     let mut cluster = Cluster::with_topic(1);
-    let resource = tidelog_wire::messages::incremental_alter_configs_request::AlterConfigsResource {
+    let resource = AlterConfigsResource {
         resource_type: Topic.code(),
         resource_name: Str::from(TOPIC),
         configs: vec![change("retention.mss", SET, Some("1"))],
@@ -232,4 +232,53 @@ fn a_group_has_its_own_value_or_the_brokers_and_keeps_within_what_they_allow() {
     assert_eq!(set(&mut cluster, "47001"), ErrorCode::INVALID_CONFIG);
     assert_eq!(set(&mut cluster, "47000"), ErrorCode::NONE);
     assert_eq!(shown(&cluster), ("47000".to_owned(), ConfigSource::Group));
+}
+
+#[test]
+fn a_refused_group_config_is_told_what_is_allowed() {
+    let mut cluster = Cluster::with_topic(1);
+    cluster.static_configs =
+        [("group.consumer.min.session.timeout.ms", "6000"), ("group.consumer.max.heartbeat.interval.ms", "50000")]
+            .into_iter()
+            .collect();
+    let table = [
+        (
+            "consumer.session.timeout.ms",
+            "5999",
+            "consumer.session.timeout.ms=5999 must be at least 6000 \
+            (group.consumer.min.session.timeout.ms) and at most 60000 (group.consumer.max.session.timeout.ms).",
+        ),
+        (
+            "consumer.heartbeat.interval.ms",
+            "45000",
+            "consumer.heartbeat.interval.ms must be below consumer.session.timeout.ms.",
+        ),
+        (
+            "consumer.heartbeat.interval.ms",
+            "often",
+            "Invalid value \"often\" for configuration \
+            consumer.heartbeat.interval.ms: must be a whole number of at least 1.",
+        ),
+        (
+            "consumer.sesion.timeout.ms",
+            "6000",
+            "Unknown group config name: consumer.sesion.timeout.ms. \
+            Did you mean consumer.session.timeout.ms?",
+        ),
+    ];
+    for (name, value, expected) in table {
+        let resource = AlterConfigsResource {
+            resource_type: Group.code(),
+            resource_name: Str::from("g"),
+            configs: vec![change(name, SET, Some(value))],
+        };
+        let request = IncrementalAlterConfigsRequest { resources: vec![resource], validate_only: false };
+        match cluster.ask(Request::IncrementalAlterConfigs(request)) {
+            Response::IncrementalAlterConfigs(response) => {
+                assert_eq!(response.responses[0].error_message.as_deref(), Some(expected));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(cluster.image.configs(&ConfigResource::group("g")).count(), 0);
 }

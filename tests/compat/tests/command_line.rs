@@ -8,7 +8,7 @@ use serde_json::Value;
 use tidelog_cluster_tests::process::run_any;
 use tidelog_cluster_tests::target::tidelog_binary;
 use tidelog_cluster_tests::{Spec, scenario, wait};
-use tidelog_compat_tests::command::{any_tidelog, json, tidelog};
+use tidelog_compat_tests::command::{any_tidelog, json, refused, tidelog};
 
 const COMMAND_LIMIT: Duration = Duration::from_secs(60);
 const SETTLE_LIMIT: Duration = Duration::from_secs(30);
@@ -34,6 +34,25 @@ fn topics_are_created_listed_described_altered_and_deleted() {
         wait::for_condition("the topic is gone", SETTLE_LIMIT, || {
             Ok(any_tidelog(cluster, "topic describe sample", "")?.status.code() == Some(5))
         })
+    });
+}
+
+#[test]
+fn a_groups_configuration_is_shown_set_and_reset() {
+    scenario(Spec::brokers(3), |cluster| {
+        let shown_as = |value: &str, source: &str| {
+            wait::for_condition(&format!("{value} is shown"), SETTLE_LIMIT, || {
+                let entry = &json(cluster, "config get group readers consumer.session.timeout.ms")?[0];
+                Ok(entry["value"] == value && entry["source"] == source)
+            })
+        };
+        shown_as("45000", "default")?;
+        tidelog(cluster, "config set group readers consumer.session.timeout.ms=50000", "", 0)?;
+        shown_as("50000", "group")?;
+        let why = refused(cluster, "config set group readers consumer.session.timeout.ms=60001", 1)?;
+        ensure!(why.contains("INVALID_CONFIG") && why.contains("group.consumer.max.session.timeout.ms"), "{why}");
+        tidelog(cluster, "config set group readers --delete consumer.session.timeout.ms", "", 0)?;
+        shown_as("45000", "default")
     });
 }
 

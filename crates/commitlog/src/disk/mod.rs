@@ -4,6 +4,7 @@
 //! rename, remove) after [`Disk::sync_dir`] of the directory they are in. A failed sync says nothing about what is
 //! on disk and must not be retried.
 
+mod buffers;
 mod real;
 mod sim;
 

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use rustix::fs::{self, AtFlags, Mode, OFlags};
 use rustix::io::{Errno, ReadWriteFlags};
 
+use super::buffers::ReadBuffer;
 use super::{DirEntry, Disk, DiskFile, OpenMode};
 
 /// Bytes of one page, the unit in which the page cache holds files.
@@ -85,17 +86,17 @@ impl Disk for RealDisk {
 
 impl DiskFile for RealFile {
     fn read_at(&self, offset: u64, len: usize) -> io::Result<Bytes> {
-        let mut buffer = Vec::with_capacity(len);
-        while buffer.len() < len {
-            let at = offset + buffer.len() as u64;
-            match rustix::io::pread(&self.0, rustix::buffer::spare_capacity(&mut buffer), at) {
+        let mut buffer = ReadBuffer::new(len);
+        let mut filled = 0;
+        while filled < len {
+            match rustix::io::pread(&self.0, &mut buffer.as_mut()[filled..], offset + filled as u64) {
                 Ok(0) => break,
-                Ok(_) | Err(Errno::INTR) => {}
+                Ok(read) => filled += read,
+                Err(Errno::INTR) => {}
                 Err(error) => return Err(error.into()),
             }
         }
-        buffer.truncate(len);
-        Ok(Bytes::from(buffer))
+        Ok(buffer.share(filled))
     }
 
     fn is_cached(&self, offset: u64, len: usize) -> bool {

@@ -285,7 +285,8 @@ fn recovery_finishes_or_forgets_a_swap_in_each_of_its_states() {
             let is_old = |name: &&String| {
                 let of = &name[..20];
                 let end = next.copied().unwrap_or(dirty_end.as_str());
-                !name.ends_with(".cleaned") && of > *base && of < end
+                let is_its_log = of == *base && name.ends_with(".log");
+                !name.ends_with(".cleaned") && (is_its_log || of > *base && of < end)
             };
             if (1..5).contains(&state) {
                 disk.rename(&file(&format!("{base}.log.cleaned")), &file(&format!("{base}.log.swap"))).unwrap();

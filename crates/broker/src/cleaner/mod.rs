@@ -3,6 +3,7 @@
 //! The shard looks around every `log.cleaner.backoff.ms`, hands out a job over segments that do not change any more, and
 //! puts the new files in place when the thread is done. What changed in the log meanwhile cancels the job.
 
+mod courtesy;
 mod rate;
 mod stats;
 
@@ -17,6 +18,7 @@ use tracing::{error, info, warn};
 
 use crate::partition::PartitionHandle;
 use crate::shard::Shard;
+use courtesy::Courtesy;
 use rate::Rate;
 
 pub(crate) use stats::CleanerStats;
@@ -114,10 +116,16 @@ async fn clean(shard: &Rc<Shard>, partition: &PartitionHandle) -> bool {
 fn run(shard: &Shard, job: CleanJob) -> io::Result<oneshot::Receiver<Cleaned>> {
     let options = &shard.options.disk.cleaner;
     let (limits, mut rate) = (options.limits, Rate::new(options.io_bytes_per_second_max));
+    let mut courtesy = Courtesy::new(shard.disk.rounds());
     let (done, cleaned) = oneshot::channel();
     std::thread::Builder::new().name("log-cleaner".to_owned()).stack_size(STACK_BYTES).spawn(move || {
+        courtesy::lower_priority();
+        let cleaned = job.run(&limits, &mut |bytes| {
+            rate.moved(bytes);
+            courtesy.worked();
+        });
         // The shard may have ended.
-        let _ = done.send(job.run(&limits, &mut |bytes| rate.moved(bytes)));
+        let _ = done.send(cleaned);
     })?;
     Ok(cleaned)
 }

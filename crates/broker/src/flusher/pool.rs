@@ -1,6 +1,7 @@
 //! A fixed pool of threads over two queues.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
@@ -64,6 +65,7 @@ struct Shared {
     work: Condvar,
     inbox: Arc<FlushInbox>,
     heartbeats: Arc<Heartbeats>,
+    rounds: Arc<AtomicU64>,
     other_max: usize,
 }
 
@@ -81,6 +83,7 @@ impl DiskPool {
             work: Condvar::new(),
             inbox: Arc::default(),
             heartbeats,
+            rounds: Arc::default(),
             other_max: threads.saturating_sub(FLUSH_ONLY_THREADS).max(1),
         });
         let threads = (0..threads)
@@ -99,8 +102,14 @@ impl DiskPool {
         Arc::clone(&self.shared.inbox)
     }
 
+    /// Counts the rounds of flushes: where it stands still, nobody waits for the device.
+    pub(crate) fn rounds(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.shared.rounds)
+    }
+
     /// Queues one round of flushes; each result comes by the inbox.
     pub(crate) fn flush(&self, round: FlushRound) {
+        self.shared.rounds.fetch_add(1, Ordering::Relaxed);
         lock(&self.shared.queues).flushes.push_back(round);
         self.shared.work.notify_one();
     }

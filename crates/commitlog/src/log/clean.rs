@@ -4,9 +4,10 @@
 //!
 //! ```text
 //!   1  <base>.log.cleaned becomes <base>.log.swap        from here on recovery finishes the rest
-//!   2  the other old files become .deleted
+//!   2  the old files become .deleted
 //!   3  <base>.log.swap becomes <base>.log                 the indexes with it
 //! ```
+//! Nothing is renamed over an old file: freeing the space of a large one takes the device tens of milliseconds.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -143,7 +144,7 @@ impl Log {
         };
         let deleted = match cleaned.segments.is_empty() {
             true => None,
-            false => Some(self.swap(&cleaned.segments, now_ms)?),
+            false => Some(self.swap(&cleaned.segments, stats.cleaned_up_to, now_ms)?),
         };
         self.cleaning.first_dirty = stats.cleaned_up_to;
         self.context.cleaner_checkpoint.set(&self.id, stats.cleaned_up_to);
@@ -195,7 +196,12 @@ impl Log {
         Ok(BatchHeader::parse(&head).ok().map(|header| header.max_timestamp))
     }
 
-    fn swap(&mut self, cleaned: &[CleanedSegment], now_ms: i64) -> Result<DeletedFiles, StorageError> {
+    fn swap(
+        &mut self,
+        cleaned: &[CleanedSegment],
+        cleaned_up_to: Offset,
+        now_ms: i64,
+    ) -> Result<DeletedFiles, StorageError> {
         for segment in cleaned {
             self.rename_cleaned(segment.base_offset, names::LOG, names::SWAP)?;
         }
@@ -205,7 +211,9 @@ impl Log {
             hidden.extend(self.take_out(segment));
         }
         let due_ms = now_ms.saturating_add(self.config.file_delete_delay_ms);
-        let deleted = DeletedFiles::hide_files(&self.context, &self.marks, hidden, due_ms)?;
+        // Not the name of a segment that retention deleted: to recovery that explains why the log begins later.
+        let suffix = format!(".before-{cleaned_up_to}{}", names::DELETED);
+        let deleted = DeletedFiles::hide_files(&self.context, &self.marks, hidden, &suffix, due_ms)?;
         self.context.sync_dir(&self.dir)?;
         for segment in cleaned {
             let path = self.dir.join(names::segment_file(segment.base_offset, names::LOG));
@@ -227,7 +235,7 @@ impl Log {
         self.context.synced(&from, self.context.disk.rename(&from, &to))
     }
 
-    /// Replaces the old segments in memory. Returns their files, but for the log file that is to be overwritten.
+    /// Replaces the old segments in memory. Returns their files; of the first, the snapshot still holds.
     fn take_out(&mut self, cleaned: &CleanedSegment) -> Vec<PathBuf> {
         let first = self.segment_of(cleaned.base_offset).expect("the job began with it");
         let after = self.segments.partition_point(|segment| segment.base_offset < cleaned.end);
@@ -236,9 +244,10 @@ impl Log {
         let mut files = Vec::new();
         for old in self.segments.splice(first..after, [new]) {
             old.slot.retire();
-            files.extend([names::INDEX, names::TIME_INDEX].map(|extension| old.path(&self.dir, extension)));
+            let extensions = [names::LOG, names::INDEX, names::TIME_INDEX];
+            files.extend(extensions.map(|extension| old.path(&self.dir, extension)));
             if old.base_offset > cleaned.base_offset {
-                files.extend([names::LOG, names::SNAPSHOT].map(|extension| old.path(&self.dir, extension)));
+                files.push(old.path(&self.dir, names::SNAPSHOT));
             }
         }
         files

@@ -39,15 +39,17 @@ impl DeletedFiles {
         }
     }
 
+    /// `suffix` ends in `.deleted`.
     pub(super) fn hide_files(
         context: &Arc<Context>,
         marks: &Arc<Marks>,
         files: Vec<PathBuf>,
+        suffix: &str,
         due_ms: i64,
     ) -> Result<Self, StorageError> {
         let mut hidden = Vec::with_capacity(files.len());
         for file in files {
-            let renamed = with_suffix(&file, names::DELETED);
+            let renamed = with_suffix(&file, suffix);
             match context.disk.rename(&file, &renamed) {
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
                 result => {

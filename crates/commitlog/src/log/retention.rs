@@ -75,7 +75,7 @@ impl Log {
         }
         self.flush.owed.dir_changed = true;
         let due_ms = now_ms.saturating_add(self.config.file_delete_delay_ms);
-        Ok(vec![DeletedFiles::hide_files(&self.context, &self.marks, files, due_ms)?])
+        Ok(vec![DeletedFiles::hide_files(&self.context, &self.marks, files, names::DELETED, due_ms)?])
     }
 
     /// How many segments from the start on hold nothing younger than `retention.ms`.

@@ -298,6 +298,22 @@ fn partitions_can_be_added_and_never_removed() {
     }
 }
 
+#[test]
+fn topics_whose_records_are_found_by_the_number_of_partitions_keep_it() {
+    let mut cluster = Cluster::running(1);
+    let name = "__consumer_offsets";
+    cluster.create(topic(name, 4, 1, &[]), CreateOrigin::Broker);
+    let wanted = CreatePartitionsTopic { name: Str::from(name), count: 5, assignments: None };
+    let request = CreatePartitionsRequest { topics: vec![wanted], ..CreatePartitionsRequest::default() };
+    match cluster.ask(Request::CreatePartitions(request)) {
+        Response::CreatePartitions(response) => {
+            assert_eq!(response.results[0].error_code, ErrorCode::INVALID_PARTITIONS);
+        }
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(cluster.image.topic(name).expect("exists").partition_count(), 4);
+}
+
 fn elect(cluster: &mut Cluster, election_type: i8, partitions: Option<&[i32]>) -> Vec<ErrorCode> {
     let topic_partitions =
         partitions.map(|ids| vec![TopicPartitions { topic: Str::from(TOPIC), partitions: ids.to_vec() }]);

@@ -1,4 +1,6 @@
 //! CreatePartitions: more partitions for existing topics (KIP-195).
+//!
+//! Not for internal ones: a group's offsets are looked for in the partition that its id's hash, modulo their number, says.
 
 use std::collections::BTreeSet;
 
@@ -45,6 +47,10 @@ impl Round {
         let Some(topic) = self.image.topic(&wanted.name).cloned() else {
             return Err(RequestError::new(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, "no such topic"));
         };
+        if topic.is_internal() {
+            let message = format!("groups and the like are found in {} by its number of partitions", topic.name);
+            return Err(RequestError::new(ErrorCode::INVALID_PARTITIONS, message));
+        }
         let present = topic.partition_count();
         let added = additional(present, wanted.count)?;
         let replication_factor = topic.replication_factor();

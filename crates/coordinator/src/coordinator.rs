@@ -38,7 +38,8 @@ impl Coordinator {
     /// After the replay: members get a whole session timeout from now to be heard of.
     pub fn loaded(&mut self, now_ms: i64, topics: &dyn Topics) -> Outcome {
         self.turn(now_ms, topics, |groups, turn| {
-            turn.outcome.book(TimerKey::OffsetExpiry, now_ms + turn.config.offsets_retention_check_interval_ms);
+            let first_ms = now_ms.saturating_add(turn.config.offsets_retention_check_interval_ms);
+            turn.outcome.book(TimerKey::OffsetExpiry, first_ms);
             group::loaded(groups, turn);
         })
     }

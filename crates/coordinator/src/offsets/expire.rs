@@ -1,7 +1,8 @@
 //! Offsets that nobody has wanted for `offsets.retention.minutes` go, and then groups that hold nothing.
 //!
 //! The retention counts
-//! - in a group without members, from when the last one left;
+//! - in a group without members, from when the last one left, or from a commit that came after that (for Kafka it does
+//!   not count, and what an administrator sets in a group that is a week old is gone within minutes);
 //! - in a stable group of consumers, from the commit, and only for topics that it is not subscribed to;
 //! - in a "simple" group, which never had a member, from the commit;
 //! - in other groups with members, not at all;
@@ -26,7 +27,7 @@ pub(crate) enum RetentionStart {
 }
 
 pub(crate) fn expire(groups: &mut Groups, turn: &mut Turn) {
-    let mut next_ms = turn.now_ms + turn.config.offsets_retention_check_interval_ms;
+    let mut next_ms = turn.now_ms.saturating_add(turn.config.offsets_retention_check_interval_ms);
     let group_ids: Vec<Str> = groups.by_id.keys().cloned().collect();
     for group_id in &group_ids {
         if turn.outcome.records.len() >= RECORDS_PER_ROUND_MAX {
@@ -46,10 +47,11 @@ pub(crate) fn expire(groups: &mut Groups, turn: &mut Turn) {
 fn expire_offsets(group: &mut Group, turn: &mut Turn, group_id: &Str) {
     let Some(start) = retention_start(group) else { return };
     let retention_ms = turn.config.offsets_retention_ms;
+    let is_past = |start_ms: i64| turn.now_ms.saturating_sub(start_ms) >= retention_ms;
     let is_due = |offset: &CommittedOffset| match (offset.expire_timestamp_ms, start) {
         (Some(expire_ms), _) => turn.now_ms >= expire_ms,
-        (None, RetentionStart::At(start_ms)) => turn.now_ms.saturating_sub(start_ms) >= retention_ms,
-        (None, RetentionStart::Commit) => turn.now_ms.saturating_sub(offset.commit_timestamp_ms) >= retention_ms,
+        (None, RetentionStart::Commit) => is_past(offset.commit_timestamp_ms),
+        (None, RetentionStart::At(start_ms)) => is_past(start_ms.max(offset.commit_timestamp_ms)),
     };
     let expired = group.offsets.iter().filter(|(topic, _, offset)| is_due(offset) && !group.is_subscribed_to(topic));
     let room = RECORDS_PER_ROUND_MAX.saturating_sub(turn.outcome.records.len());

@@ -310,6 +310,27 @@ fn offsets_of_an_empty_group_expire_together_a_week_after_its_last_member_left()
 }
 
 #[test]
+fn what_is_committed_to_a_group_that_was_empty_for_long_has_a_week_of_its_own() {
+    let mut host = Host::loaded();
+    host.commit(commit("payments", 0, 1));
+    host.consumer_of(&["payments"]);
+    host.pass_ms(1_800_000 + 6 * DAY_MS);
+    assert_eq!(host.commit(commit("orders", 0, 7)), ErrorCode::NONE);
+    host.pass_ms(2 * DAY_MS);
+    assert_eq!(host.committed("orders", 0), 7);
+    host.pass_ms(5 * DAY_MS + 2 * CHECK_MS);
+    assert!(!host.is_there("group"));
+}
+
+#[test]
+fn offsets_may_be_looked_through_as_seldom_as_a_number_can_say() {
+    let config = GroupConfig { offsets_retention_check_interval_ms: i64::MAX, ..GroupConfig::default() };
+    let mut host = Host::with(config);
+    host.tell(|coordinator, now_ms, topics| coordinator.loaded(now_ms, topics));
+    assert_eq!(host.timers.values().collect::<Vec<_>>(), [&i64::MAX]);
+}
+
+#[test]
 fn offsets_of_topics_that_a_group_reads_do_not_expire() {
     let mut host = Host::loaded();
     host.commit(commit("orders", 0, 1));

@@ -1,7 +1,8 @@
 //! Reading a coordinator's state out of its partition's log.
 //!
 //! The whole log is replayed, also what is not committed yet: it will be, since we lead. Reading goes on in chunks between
-//! which the shard serves others. A load whose leadership has ended stops by itself and changes nothing.
+//! which the shard serves others. A load whose leadership has ended stops by itself and changes nothing. One that cannot
+//! read up to the log's end is begun anew: half of the log would be older offsets, told as if they were the last.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -23,6 +24,17 @@ const CHUNK_BYTES: usize = 256 << 10;
 /// Compressed batches are not ours, yet may be there.
 const UNCOMPRESSED_BYTES_MAX: usize = 64 << 20;
 const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// Why a load has to be begun anew.
+#[derive(Debug, thiserror::Error)]
+enum LoadError {
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    #[error("reading panicked")]
+    Panicked,
+    #[error("there is no batch at {from}, and the log ends at {log_end}")]
+    CutShort { from: Offset, log_end: Offset },
+}
 
 /// What a load came across.
 #[derive(Default)]
@@ -46,7 +58,7 @@ pub(super) async fn load(shard: Rc<Shard>, hosted: Rc<Hosted>) {
             Ok(None) => return,
             Err(error) => {
                 warn!(partition = %hosted.partition.id, %error, "cannot load groups, trying again");
-                if let ReadError::Storage(error) = &error {
+                if let LoadError::Read(ReadError::Storage(error)) = &error {
                     shard.storage_error(error);
                 }
                 sleep(RETRY_AFTER).await;
@@ -69,7 +81,7 @@ async fn replay(
     shard: &Rc<Shard>,
     hosted: &Rc<Hosted>,
     progress: &mut Progress,
-) -> Result<Option<Coordinator>, ReadError> {
+) -> Result<Option<Coordinator>, LoadError> {
     let mut coordinator = Coordinator::new(std::sync::Arc::clone(&shard.options.groups.coordinator));
     let Some((log_start, log_end, _)) = hosted.partition.log_extent() else {
         return Ok(None);
@@ -78,19 +90,9 @@ async fn replay(
     while from < log_end {
         let bytes = match hosted.partition.read(from, log_end, CHUNK_BYTES, true)? {
             ReadStart::Ready(bytes) => bytes,
-            ReadStart::Cold(job) => match shard.disk.run(move || job.run()).await {
-                Ok(read) => read?,
-                Err(_) => return Ok(None),
-            },
+            ReadStart::Cold(job) => shard.disk.run(move || job.run()).await.map_err(|_| LoadError::Panicked)??,
         };
-        if bytes.is_empty() {
-            warn!(partition = %hosted.partition.id, %from, %log_end, "the log has no more batches before its end");
-            break;
-        }
-        match apply(&mut coordinator, bytes, progress) {
-            Some(next) => from = next,
-            None => break,
-        }
+        from = advance(&mut coordinator, bytes, progress).ok_or(LoadError::CutShort { from, log_end })?;
         tokio::task::yield_now().await;
         if !hosted.is_loading() {
             return Ok(None);
@@ -99,8 +101,9 @@ async fn replay(
     Ok(Some(coordinator))
 }
 
-/// Applies whole batches; returns the offset to go on at, if there was any.
-fn apply(coordinator: &mut Coordinator, chunk: Bytes, progress: &mut Progress) -> Option<Offset> {
+/// Applies whole batches; returns the offset to go on at. `None` if there were none, which is no end: compaction leaves
+/// each segment its last batch.
+fn advance(coordinator: &mut Coordinator, chunk: Bytes, progress: &mut Progress) -> Option<Offset> {
     let mut next = None;
     progress.bytes += chunk.len() as u64;
     for batch in batches(chunk) {
@@ -129,4 +132,29 @@ fn apply_batch(coordinator: &mut Coordinator, batch: &Bytes, progress: &mut Prog
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use tidelog_coordinator::GroupConfig;
+    use tidelog_wire::record::BatchBuilder;
+
+    use super::*;
+
+    fn advanced(chunk: Bytes) -> (Option<Offset>, Progress) {
+        let mut coordinator = Coordinator::new(std::sync::Arc::new(GroupConfig::default()));
+        let mut progress = Progress::default();
+        (advance(&mut coordinator, chunk, &mut progress), progress)
+    }
+
+    #[test]
+    fn only_whole_batches_lead_on() {
+        let mut batch = BatchBuilder::default();
+        (0..3).for_each(|_| batch.append(0, Some(b"of no kind that is known"), None, &[]));
+        let batch = batch.build().expect("uncompressed");
+        let (next, progress) = advanced(batch.clone());
+        assert_eq!((next, progress.records, progress.skipped), (Some(Offset(3)), 3, 3));
+        assert_eq!(advanced(batch.slice(..batch.len() - 1)).0, None);
+        assert_eq!(advanced(Bytes::new()).0, None);
+    }
 }

@@ -71,21 +71,29 @@ impl ConsumerGroup {
     }
 
     fn set_subscription(&mut self, member_id: Str, subscription: Subscription) {
-        if let Some(instance_id) = &subscription.instance_id {
-            self.static_members.insert(instance_id.clone(), member_id.clone());
+        let instance_id = subscription.instance_id.clone();
+        let member = self.members.entry(member_id.clone()).or_default();
+        let before = std::mem::replace(&mut member.subscription, subscription);
+        // It may have come back under another instance id, or without one.
+        self.forget_instance(&member_id, before.instance_id);
+        if let Some(instance_id) = instance_id {
+            self.static_members.insert(instance_id, member_id);
         }
-        self.members.entry(member_id).or_default().subscription = subscription;
     }
 
     fn remove_member(&mut self, member_id: &Str) {
         let Some(member) = self.members.remove(member_id) else { return };
         self.release(member_id, &member.current);
-        if let Some(instance_id) = member.subscription.instance_id
+        self.forget_instance(member_id, member.subscription.instance_id);
+        self.deadlines.remove(member_id);
+    }
+
+    fn forget_instance(&mut self, member_id: &Str, instance_id: Option<Str>) {
+        if let Some(instance_id) = instance_id
             && self.static_members.get(&instance_id) == Some(member_id)
         {
             self.static_members.remove(&instance_id);
         }
-        self.deadlines.remove(member_id);
     }
 
     fn set_current(&mut self, member_id: Str, current: Current) {

@@ -62,6 +62,16 @@ fn an_instance_that_is_there_cannot_be_replaced() {
 }
 
 #[test]
+fn an_instance_id_that_its_member_does_not_use_any_more_is_free() {
+    let (mut host, clients) = settled();
+    let renamed = Client { instance_id: Some("i9".to_owned()), ..client("m1", "i1") };
+    assert_eq!(error(&host.heartbeat(renamed.request())), ErrorCode::NONE);
+    assert_eq!(error(&host.heartbeat(client("m3", "i1").request())), ErrorCode::NONE);
+    assert_eq!(error(&host.heartbeat(clients[0].request())), ErrorCode::FENCED_INSTANCE_ID);
+    host.assert_log_holds_the_state();
+}
+
+#[test]
 fn the_same_member_may_join_again() {
     let (mut host, clients) = settled();
     let mut fresh = client("m1", "i1");

@@ -189,7 +189,7 @@ impl Hosted {
             }
         }
         outcome.timers.into_iter().for_each(|change| running.timers.change(change));
-        self.book_wake_up(shard, running);
+        self.book_wake_up(shard, running, now_ms);
         if !running.batches.is_empty() && !self.is_queued.replace(true) {
             shard.turn.coordinate(Rc::clone(self));
         }
@@ -236,9 +236,10 @@ impl Hosted {
         ReplyTo { call: Rc::clone(self) as Rc<dyn ProduceReply>, index: append }
     }
 
-    /// The shard wakes us for the earliest timer. Waking too early is harmless, so a later one keeps the place.
-    fn book_wake_up(self: &Rc<Self>, shard: &Shard, running: &Running) {
-        let Some(next_ms) = running.timers.next_ms() else {
+    /// The shard wakes us for the earliest timer, at `earliest_ms` if that is overdue. Waking too early is harmless, so a
+    /// later one keeps the place.
+    fn book_wake_up(self: &Rc<Self>, shard: &Shard, running: &Running, earliest_ms: i64) {
+        let Some(next_ms) = running.timers.next_ms().map(|next_ms| next_ms.max(earliest_ms)) else {
             return;
         };
         let booked = self.wake_up.take();
@@ -272,15 +273,17 @@ impl ProduceReply for Hosted {
 
 impl Expires for Hosted {
     fn expire(self: Rc<Self>, shard: &Rc<Shard>) {
-        self.wake_up.set(None);
+        // The wake-up that has come keeps its place meanwhile, so that no operation books another one.
         for _ in 0..TIMERS_PER_SLICE {
             let Some(key) = self.take_due_timer() else {
                 break;
             };
             self.act(shard, |coordinator, now_ms, topics| coordinator.timer_due(now_ms, topics, key));
         }
+        self.wake_up.set(None);
         if let Phase::Running(running) = &*self.phase.borrow() {
-            self.book_wake_up(shard, running);
+            // What is left of those that are due waits a moment: booked for now, it would go on before anybody else.
+            self.book_wake_up(shard, running, running.clock.now_ms() + 1);
         }
     }
 }

@@ -1,5 +1,6 @@
 //! A cluster's topics, made up.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use tidelog_wire::{Str, Uuid};
@@ -13,6 +14,8 @@ pub(crate) struct FakeTopics {
     /// Of every group.
     pub group_settings: GroupSettings,
     created: u128,
+    /// How often a topic was asked for by name.
+    pub looked_up: Cell<usize>,
 }
 
 impl FakeTopics {
@@ -60,6 +63,7 @@ impl FakeTopics {
 
 impl Topics for FakeTopics {
     fn id(&self, name: &str) -> Option<Uuid> {
+        self.looked_up.set(self.looked_up.get() + 1);
         self.by_name.get(name).map(|(id, _)| *id)
     }
 

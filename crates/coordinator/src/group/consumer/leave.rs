@@ -43,10 +43,16 @@ pub fn leave(
     })
 }
 
-/// The others get what the member had, beginning with the next heartbeat of any of them.
+/// The others get what the member had, beginning with the next heartbeat of any of them. Only then are they looked at:
+/// thousands of members may go at once.
 pub fn remove(decision: &mut Decision<'_, '_>, member_id: &Str) {
+    let regex = decision.group.members.get(member_id).and_then(|member| member.subscription.topic_regex.clone());
     decision.remove_member(member_id);
-    subscribed::refresh(decision, true);
+    if let Some(regex) = regex {
+        subscribed::forget_if_unused(decision, regex);
+    }
+    decision.bump_epoch(decision.group.epoch.metadata_hash);
+    decision.group.is_metadata_stale = true;
 }
 
 /// The session's timer goes on: who does not come back in time is removed.

@@ -7,6 +7,7 @@ use tidelog_wire::{Str, Uuid};
 use super::ConsumerGroup;
 use super::change::{Change, ResolvedRegex};
 use super::decision::Decision;
+use super::member::Member;
 use super::pattern::Pattern;
 use crate::Topics;
 
@@ -70,6 +71,14 @@ pub fn forget_unused_regexes(decision: &mut Decision<'_, '_>) {
     let used = used_regexes(decision.group);
     let unused: Vec<Str> = decision.group.regexes.keys().filter(|regex| !used.contains(*regex)).cloned().collect();
     for regex in unused {
+        decision.commit(Change::Regex(regex, None));
+    }
+}
+
+pub fn forget_if_unused(decision: &mut Decision<'_, '_>, regex: Str) {
+    let is_user = |member: &Member| member.subscription.topic_regex.as_ref() == Some(&regex);
+    let is_unused = decision.group.regexes.contains_key(&regex) && !decision.group.members.values().any(is_user);
+    if is_unused {
         decision.commit(Change::Regex(regex, None));
     }
 }

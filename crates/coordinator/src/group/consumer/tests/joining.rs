@@ -86,6 +86,18 @@ fn who_is_silent_for_a_session_timeout_is_out() {
 }
 
 #[test]
+fn members_that_go_silent_together_do_not_have_the_others_looked_at_each_time() {
+    let mut host = Host::new(&[("t", 4)]);
+    let mut clients: Vec<_> = (0..100).map(|member| Client::new(&format!("m{member}"), &["t"])).collect();
+    clients.iter_mut().for_each(|client| client.beat(&mut host));
+    host.topics.looked_up.set(0);
+    host.pass(SESSION_TIMEOUT_MS);
+    assert!(host.group().expect("a group").is_empty());
+    assert_eq!(host.topics.looked_up.get(), 0);
+    host.assert_log_holds_the_state();
+}
+
+#[test]
 fn a_groups_own_settings_count_from_the_next_heartbeat_on() {
     let mut host = Host::new(&[("t", 2)]);
     host.heartbeat(join("m1", &["t"]));

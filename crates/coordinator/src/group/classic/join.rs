@@ -8,7 +8,7 @@ use tidelog_wire::{ErrorCode, Str, Uuid};
 
 use super::member::{Member, Waiting};
 use super::state::{Preparing, State};
-use super::{ClassicGroup, heartbeat, rebalance, static_member};
+use super::{ClassicGroup, heartbeat, rebalance, record, static_member};
 use crate::group::{self, Groups, Kind, consumer};
 use crate::turn::Turn;
 use crate::{Caller, Response, TimerKey};
@@ -158,6 +158,7 @@ fn add(group: &mut ClassicGroup, turn: &mut Turn, caller: &Caller, request: &Joi
     let mut member = Member::new(caller, request);
     member.waiting = Waiting::Join(caller.request);
     group.insert(member_id.clone(), member);
+    record::follow_instance(group, &mut turn.outcome, &member_id);
     heartbeat::heard_of(group, turn, &member_id);
     rebalance::prepare_or_complete(group, turn);
 }
@@ -197,6 +198,7 @@ pub(super) fn update(
     request: &JoinGroupRequest,
     member_id: &Str,
 ) {
+    record::remember(group);
     let Some(mut member) = group.members.remove(member_id) else { return };
     group.count_votes(&member, |votes| votes - 1);
     member.update(request);

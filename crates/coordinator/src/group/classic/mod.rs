@@ -20,6 +20,7 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use tidelog_wire::messages::GroupMetadataValue;
 use tidelog_wire::{ErrorCode, Str};
 
 pub(crate) use describe::describe;
@@ -66,6 +67,8 @@ pub(crate) struct ClassicGroup {
     subscribed: Option<BTreeSet<Str>>,
     /// Whether the log has a record of it, which takes a tombstone to remove.
     is_in_log: bool,
+    /// What that record says, from when a generation with members ends until the next one has its assignment.
+    former: Option<GroupMetadataValue>,
 }
 
 impl ClassicGroup {
@@ -86,6 +89,7 @@ impl ClassicGroup {
             votes: BTreeMap::new(),
             subscribed: None,
             is_in_log: false,
+            former: None,
         }
     }
 

@@ -25,6 +25,7 @@ pub(super) fn prepare_or_complete(group: &mut ClassicGroup, turn: &mut Turn) {
 }
 
 pub(super) fn prepare(group: &mut ClassicGroup, turn: &mut Turn) {
+    record::remember(group);
     abandon_sync(group, turn);
     let rebalance_timeout_ms = group.rebalance_timeout_ms();
     if group.is_empty() {
@@ -190,6 +191,7 @@ fn present_members(group: &ClassicGroup) -> Vec<JoinGroupResponseMember> {
 /// Takes a member out, whatever the reason. What it waits for is answered, so that its client, should it be
 /// alive, comes back as a new member. The caller sees to the rebalance.
 pub(super) fn remove_member(group: &mut ClassicGroup, turn: &mut Turn, member_id: &Str) {
+    record::remember(group);
     let Some(member) = group.take_out(member_id) else { return };
     let error_code = ErrorCode::UNKNOWN_MEMBER_ID;
     match member.waiting {

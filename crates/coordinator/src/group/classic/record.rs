@@ -17,18 +17,47 @@ const VALUE_VERSION: i16 = 3;
 
 /// Writes the group as it is; done whenever a generation is complete.
 pub(super) fn write(group: &mut ClassicGroup, outcome: &mut Outcome) {
+    let value = value(group, |_| true);
+    outcome.records.push(Record::new(RecordKind::GroupMetadata, &key(&group.id), VALUE_VERSION, &value));
+    group.is_in_log = true;
+    group.former = None;
+}
+
+/// Before anything of a generation ends: the log goes on to say what it was, without those who join for the next one.
+pub(super) fn remember(group: &mut ClassicGroup) {
+    if matches!(group.state, State::Stable { .. }) && group.former.is_none() {
+        group.former = Some(value(group, |member| !member.is_new));
+    }
+}
+
+/// `member_id` has an instance id, and may be told so before there is a generation to write. As long as the log says that
+/// another member has it, another coordinator would fence the one that is alive.
+pub(super) fn follow_instance(group: &mut ClassicGroup, outcome: &mut Outcome, member_id: &Str) {
+    let (Some(former), Some(member)) = (&mut group.former, group.members.get(member_id)) else { return };
+    let is_former_self = |one: &&mut MemberMetadata| {
+        member.instance_id.is_some() && one.group_instance_id == member.instance_id && one.member_id != *member_id
+    };
+    let Some(former_self) = former.members.iter_mut().find(is_former_self) else { return };
+    if former.leader.as_ref() == Some(&former_self.member_id) {
+        former.leader = Some(member_id.clone());
+    }
+    former_self.member_id = member_id.clone();
+    former_self.client_id = member.client_id.clone();
+    former_self.client_host = member.client_host.clone();
+    outcome.records.push(Record::new(RecordKind::GroupMetadata, &key(&group.id), VALUE_VERSION, former));
+}
+
+fn value(group: &ClassicGroup, is_of_it: impl Fn(&Member) -> bool) -> GroupMetadataValue {
     let protocol = group.protocol.as_deref().unwrap_or_default();
-    let members = group.members.iter().map(|(id, member)| stored(id, member, protocol));
-    let value = GroupMetadataValue {
+    let members = group.members.iter().filter(|(_, member)| is_of_it(member));
+    GroupMetadataValue {
         protocol_type: group.protocol_type.clone(),
         generation: group.generation,
         protocol: group.protocol.clone(),
         leader: group.leader.clone(),
         current_state_timestamp: group.state_since_ms.unwrap_or(-1),
-        members: members.collect(),
-    };
-    outcome.records.push(Record::new(RecordKind::GroupMetadata, &key(&group.id), VALUE_VERSION, &value));
-    group.is_in_log = true;
+        members: members.map(|(id, member)| stored(id, member, protocol)).collect(),
+    }
 }
 
 /// Takes the group, without its offsets, out of the log.

@@ -23,17 +23,19 @@ pub(super) fn replace(
     member_id: Str,
 ) {
     let former_leader = group.leader.clone();
+    record::remember(group);
     rename(group, turn, caller, holder, &member_id);
     join::update(group, turn, caller, request, &member_id);
     heartbeat::heard_of(group, turn, &member_id);
     match group.state {
         State::Stable { .. } if group.vote() == group.protocol => {
-            take_place(group, turn, caller, &member_id, former_leader.unwrap_or_default());
+            return take_place(group, turn, caller, &member_id, former_leader.unwrap_or_default());
         }
         // The leader may be assigning partitions to the former self.
         State::Stable { .. } | State::CompletingRebalance { .. } => rebalance::prepare(group, turn),
         State::Empty | State::PreparingRebalance(_) => rebalance::prepare_or_complete(group, turn),
     }
+    record::follow_instance(group, &mut turn.outcome, &member_id);
 }
 
 /// Whatever the former self waits for is refused: there must not be two of it.

@@ -7,7 +7,7 @@
 //! is what was last accepted; and the log replayed is the state, or where a generation is in the making, the state
 //! before it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use tidelog_wire::messages::offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic};
@@ -337,6 +337,13 @@ impl World {
         }
         let replayed = host.replayed();
         assert_eq!(complete_state(&replayed).as_ref(), Some(&self.last_complete), "the log is not the state");
+        let holders = |coordinator: &Coordinator| {
+            coordinator.groups().classic("group").map(|group| group.static_members.clone()).unwrap_or_default()
+        };
+        let present = holders(&host.coordinator);
+        for (instance, holder) in holders(&replayed) {
+            assert!(present.get(&instance).is_none_or(|present| *present == holder), "{instance} would be fenced");
+        }
         let offsets = |coordinator: &Coordinator| coordinator.groups().get("group").map(|g| format!("{:?}", g.offsets));
         let none = Some(format!("{:?}", crate::offsets::Offsets::default()));
         assert_eq!(offsets(&replayed).or(none.clone()), offsets(&host.coordinator).or(none));
@@ -359,7 +366,8 @@ fn instance(client: usize) -> Option<Str> {
     (client >= STATIC_FROM).then(|| text(&format!("instance {client}")))
 }
 
-/// All that a new coordinator has to know; `None` while a generation is in the making.
+/// All that a new coordinator has to know; `None` while a generation is in the making. Static members go by their
+/// instance ids: who restarts meanwhile is known under another member id.
 fn complete_state(coordinator: &Coordinator) -> Option<String> {
     let Some(group) = coordinator.groups().classic("group").filter(|group| group.is_in_log || !group.is_empty()) else {
         return Some(String::new());
@@ -368,22 +376,23 @@ fn complete_state(coordinator: &Coordinator) -> Option<String> {
         return None;
     }
     let protocol = group.protocol.clone().unwrap_or_default();
+    let name = |id: &Str| group.members.get(id).and_then(|member| member.instance_id.clone()).unwrap_or(id.clone());
     let members = group.members.iter().map(|(id, member)| {
+        let id = name(id);
         let metadata = member.metadata(&protocol);
         let timeouts = (member.session_timeout_ms, member.rebalance_timeout_ms);
         format!("{id} {:?} {} {timeouts:?} {metadata:?} {:?}", member.instance_id, member.client_id, member.assignment)
     });
-    let members: Vec<String> = members.collect();
+    let members: BTreeSet<String> = members.collect();
     Some(format!(
-        "{} {:?} {} {} {:?} {:?} {:?} {members:?} {:?}",
+        "{} {:?} {} {} {:?} {:?} {:?} {members:?}",
         group.state_name(),
         group.state_since_ms,
         group.generation,
         group.protocol_type,
         group.protocol,
-        group.leader,
+        group.leader.as_ref().map(name),
         group.subscribed,
-        group.static_members,
     ))
 }
 

@@ -115,6 +115,52 @@ fn a_restart_that_changes_the_choice_of_protocol_begins_a_rebalance() {
     assert_eq!(story.joined(again).generation_id, 2);
 }
 
+/// A member that is alive must not be fenced, which its client takes for the end.
+#[test]
+fn a_restart_that_was_told_of_is_known_to_the_next_coordinator() {
+    let restarts: [fn(&mut Story, &Client) -> RequestId; 3] = [
+        // While the members are called, and the restarted one is the last to come.
+        |story, leader| {
+            story.join(static_join("one", &leader.member_id));
+            story.join(static_join("two", ""))
+        },
+        // While the leader assigns.
+        |story, leader| {
+            let leading = story.join(static_join("one", &leader.member_id));
+            story.join(static_join("two", ""));
+            let leader = story.client(leading);
+            let again = story.join(static_join("two", ""));
+            story.join(static_join("one", &leader.member_id));
+            again
+        },
+        // In a stable group, which then chooses another protocol.
+        |story, leader| {
+            let protocols = || join_request("", &["range", "sticky"]).protocols;
+            let both =
+                |instance: &str, id: &str| JoinGroupRequest { protocols: protocols(), ..static_join(instance, id) };
+            let one = story.join(both("one", &leader.member_id));
+            let two = story.join(both("two", ""));
+            let (one, two) = (story.client(one), story.client(two));
+            story.sync_all(&[one.clone(), two]);
+            let protocols = join_request("", &["sticky"]).protocols;
+            let again = story.join(JoinGroupRequest { protocols, ..static_join("two", "") });
+            story.join(both("one", &one.member_id));
+            again
+        },
+    ];
+    for (row, restart) in restarts.iter().enumerate() {
+        let mut story = Story::new();
+        let (one, _) = stable(&mut story);
+        let again = restart(&mut story, &one);
+        let again = story.client(again);
+        story.host.fail_over();
+        let back = story.join(static_join("two", &again.member_id));
+        if !story.host.is_waiting(back) {
+            assert_eq!(story.joined(back).error_code, ErrorCode::NONE, "row {row}");
+        }
+    }
+}
+
 #[test]
 fn static_members_keep_their_place_in_a_rebalance_they_miss() {
     let mut story = Story::new();

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;
-use tidelog_wire::messages::JoinGroupRequest;
+use tidelog_wire::messages::{ConsumerGroupHeartbeatRequest, JoinGroupRequest};
 use tidelog_wire::{ErrorCode, Uuid};
 
 use super::classic_client::ClassicClient;
@@ -61,7 +61,10 @@ impl World {
         for _ in 0..200 {
             self.round();
             let is_settled = self.classics.iter().all(ClassicClient::is_settled);
-            if is_settled && self.read() == PARTITIONS && self.shares().iter().all(|share| *share > 0) {
+            if is_settled
+                && self.read() == self.host.topics.partitions_of("t")
+                && self.shares().iter().all(|share| *share > 0)
+            {
                 return self.host.assert_log_holds_the_state();
             }
         }
@@ -268,6 +271,10 @@ enum Event {
     Consumer(usize),
     LeaveClassic(usize),
     LeaveConsumer(usize),
+    /// The process dies and another one begins, of static members with the same instance id.
+    RestartClassic(usize),
+    RestartConsumer(usize),
+    Grow(usize),
     Pass(i64),
     FailOver,
 }
@@ -278,6 +285,9 @@ fn any_event() -> impl Strategy<Value = Event> {
         8 => (0..2usize).prop_map(Event::Consumer),
         1 => (0..3usize).prop_map(Event::LeaveClassic),
         2 => (0..2usize).prop_map(Event::LeaveConsumer),
+        1 => (0..3usize).prop_map(Event::RestartClassic),
+        1 => (0..2usize).prop_map(Event::RestartConsumer),
+        1 => (PARTITIONS..PARTITIONS + 3).prop_map(Event::Grow),
         1 => (1..2_000i64).prop_map(Event::Pass),
         1 => Just(Event::FailOver),
     ]
@@ -294,6 +304,12 @@ impl Event {
                 host.heartbeat(steady(&consumers[client].member_id, -1));
                 consumers[client].abandon();
             }
+            Self::RestartClassic(client) => classics[client].forget(),
+            Self::RestartConsumer(client) => restart(host, &mut consumers[client]),
+            Self::Grow(count) => {
+                let before = host.topics.partitions_of("t");
+                host.put_topic("t", count.max(before));
+            }
             Self::Pass(ms) => host.pass(ms),
             Self::FailOver => {
                 host.fail_over();
@@ -303,10 +319,22 @@ impl Event {
     }
 }
 
+fn restart(host: &mut Host, client: &mut Client) {
+    if client.instance_id.is_some() {
+        let instance_id = client.instance_id.clone().map(Into::into);
+        host.heartbeat(ConsumerGroupHeartbeatRequest { instance_id, ..steady(&client.member_id, -2) });
+    }
+    client.abandon();
+    client.member_id.push_str("-again");
+}
+
 proptest! {
     #[test]
     fn no_partition_is_read_twice_whoever_comes_and_goes(events in prop::collection::vec(any_event(), 1..150)) {
         let mut world = World::new(&[true, false, true], 2);
+        world.classics[0].instance_id = Some("i0".to_owned());
+        world.classics[1].instance_id = Some("i1".to_owned());
+        world.consumers[0].instance_id = Some("i2".to_owned());
         for event in &events {
             event.happen(&mut world);
             world.check();

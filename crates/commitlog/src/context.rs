@@ -4,6 +4,8 @@ use std::io::{self, IoSlice};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
+use rustix::io::Errno;
+
 use crate::cleaner::CleanerCheckpoint;
 use crate::disk::{Disk, DiskFile, OpenMode};
 use crate::error::StorageError;
@@ -116,14 +118,24 @@ impl Context {
     /// leave the old file, the new one, or an empty one.
     pub(crate) fn replace_file(&self, path: &Path, contents: &[u8]) -> Result<(), StorageError> {
         let temporary = self.write_temporary(path, contents)?.1;
-        self.changed("rename", &temporary, self.disk.rename(&temporary, path))
+        self.give_name(&temporary, path)
     }
 
     /// As [`Self::replace_file`], but the file's contents are on disk before it takes its name.
     pub(crate) fn replace_file_durably(&self, path: &Path, contents: &[u8]) -> Result<(), StorageError> {
         let (file, temporary) = self.write_temporary(path, contents)?;
         self.synced(&temporary, file.sync_data())?;
-        self.changed("rename", &temporary, self.disk.rename(&temporary, path))
+        self.give_name(&temporary, path)
+    }
+
+    fn give_name(&self, temporary: &Path, path: &Path) -> Result<(), StorageError> {
+        match self.disk.rename(temporary, path) {
+            // It went with the log's directory.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Err(StorageError::read("rename", temporary, &error))
+            }
+            result => self.changed("rename", temporary, result),
+        }
     }
 
     fn write_temporary(&self, path: &Path, contents: &[u8]) -> Result<(Arc<dyn DiskFile>, PathBuf), StorageError> {
@@ -141,6 +153,20 @@ impl Context {
 
     pub(crate) fn sync_dir(&self, path: &Path) -> Result<(), StorageError> {
         self.synced(path, self.disk.sync_dir(path))
+    }
+
+    /// As [`Self::sync_dir`], for whoever can do without: a directory that is gone with its log, or for which no
+    /// descriptor was free, was never asked to sync.
+    pub(crate) fn try_sync_dir(&self, path: &Path) -> Result<(), StorageError> {
+        let result = self.disk.sync_dir(path);
+        let is_unopened = |error: &io::Error| {
+            let errno = Errno::from_io_error(error);
+            error.kind() == io::ErrorKind::NotFound || matches!(errno, Some(Errno::MFILE | Errno::NFILE))
+        };
+        match result {
+            Err(error) if is_unopened(&error) => Err(StorageError::read("open", path, &error)),
+            result => self.synced(path, result),
+        }
     }
 
     /// An absent file is no error.

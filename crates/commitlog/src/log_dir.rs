@@ -204,7 +204,7 @@ impl LogDir {
     pub fn delete_log(&self, log: Log, now_ms: i64) -> Result<Option<DeletedFiles>, StorageError> {
         let due_ms = now_ms.saturating_add(log.config().file_delete_delay_ms);
         let id = log.id().clone();
-        drop(log);
+        log.retire();
         self.delete(&id, due_ms)
     }
 

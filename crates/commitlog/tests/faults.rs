@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use support::*;
 use tidelog_commitlog::disk::{Disk, Operation, SimDisk};
-use tidelog_commitlog::{AppendError, FlushJob, LogConfig, LogDirOptions, LogId, StorageError};
+use tidelog_commitlog::{AppendError, FlushJob, LogConfig, LogDirOptions, LogId, ReadError, ReadStart, StorageError};
 use tidelog_wire::Uuid;
 use tidelog_wire::compression::Compression;
 use tidelog_wire::record::BatchBuilder;
@@ -304,4 +304,46 @@ fn a_directory_of_another_topic_id_is_not_taken_over() {
     dir.log_dir().delete_found(&found, NOW_MS).unwrap().unwrap().remove().unwrap();
     let (log, report) = dir.log_of(&other, &LogConfig::default());
     assert_eq!((report.unclean.len(), log.log_end_offset()), (0, Offset(0)));
+}
+
+#[test]
+fn a_flush_that_a_deletion_overtakes_leaves_the_directory_in_use() {
+    // The first flush names the directory; one after a roll writes the epochs too.
+    for rolls in [false, true] {
+        let (_, dir) = started();
+        let (mut log, _) = dir.log(&small_segments());
+        append(&mut log, batch(1, 3000));
+        if rolls {
+            log.flush().unwrap();
+            append(&mut log, batch(1, 3000));
+        }
+        let job = log.begin_flush().expect("there is something to flush");
+        dir.log_dir().delete_log(log, NOW_MS).unwrap().expect("it had files");
+        drop(job.run());
+        assert!(dir.log_dir().failure().is_none(), "{:?}", dir.log_dir().failure());
+        let successor = LogId { topic_id: Uuid::from_u128(0x71), ..id() };
+        let (mut log, _) = dir.log_of(&successor, &small_segments());
+        append(&mut log, batch(1, 10));
+        assert_eq!(log.flush().unwrap(), Offset(1));
+    }
+}
+
+#[test]
+fn a_read_that_a_deletion_overtakes_shows_nothing_of_the_successor() {
+    let temp = tempfile::tempdir().unwrap();
+    let dir = Dir::real(temp.path());
+    let (mut log, _) = dir.log(&small_segments());
+    (0..20).for_each(|_| assert!(append(&mut log, batch(1, 1000)) < Offset(20)));
+    log.flush().unwrap();
+    dir.log_dir().close_idle_files();
+    dir.log_dir().close_idle_files();
+    // Nobody knows where it is but the index, so it comes as a job.
+    let Ok(ReadStart::Cold(job)) = log.begin_read(Offset(1), Offset(20), 1 << 20, true) else {
+        panic!("the read was done at once");
+    };
+    dir.log_dir().delete_log(log, NOW_MS).unwrap().expect("it had files");
+    let successor = LogId { topic_id: Uuid::from_u128(0x71), ..id() };
+    let (mut log, _) = dir.log_of(&successor, &small_segments());
+    append(&mut log, batch(7, 10));
+    assert!(matches!(job.run(), Err(ReadError::Replaced)));
 }

@@ -135,10 +135,10 @@ impl FlushJob {
             self.context.replace_file_durably(&self.dir.join(names::EPOCHS), epochs.as_bytes())?;
         }
         if self.sync_dir {
-            self.context.sync_dir(&self.dir)?;
+            self.context.try_sync_dir(&self.dir)?;
         }
         if self.sync_parent {
-            self.context.sync_dir(&self.context.path)?;
+            self.context.try_sync_dir(&self.context.path)?;
         }
         Ok(())
     }

@@ -160,6 +160,11 @@ impl Log {
         }
     }
 
+    /// The log is to be deleted: a read under way must not open the file of a log that takes its name.
+    pub(crate) fn retire(self) {
+        self.segments.iter().for_each(|segment| segment.slot.retire());
+    }
+
     fn check_epoch(&self, epoch: LeaderEpoch) -> Result<(), AppendError> {
         let latest = self.epochs.latest();
         match epoch < latest {

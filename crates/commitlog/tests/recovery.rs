@@ -338,6 +338,30 @@ fn epochs_come_back_from_the_batches() {
 }
 
 #[test]
+fn epochs_of_a_log_that_was_dropped_do_not_judge_the_one_that_starts_over() {
+    let (_, mut dir) = started();
+    let (mut log, _) = dir.log(&small_segments());
+    for _ in 0..2 {
+        log.append_as_leader(batch(1, 3000), LeaderEpoch(3), NOW_MS).unwrap();
+    }
+    // It writes the epochs, after the log was told to start over.
+    let job = log.begin_flush().expect("there is something to flush");
+    log.truncate_fully_and_start_at(Offset(1)).unwrap();
+    log.finish_flush(job.run()).unwrap();
+    let mut leader = dir.log_of(&LogId { partition: PartitionIndex(1), ..id() }, &small_segments()).0;
+    (0..3).for_each(|_| assert!(append(&mut leader, batch(1, 100)) < Offset(3)));
+    let records = leader.read(Offset(1), Offset(3), 1 << 20, true).unwrap();
+    log.append_as_follower(records.clone(), NOW_MS).unwrap();
+    log.flush().unwrap();
+    dir.log_dir().sync_marks().unwrap();
+    drop(leader);
+    dir.kill(log);
+    let (mut log, report) = dir.log(&small_segments());
+    assert_eq!((report.unclean, log.latest_epoch()), (vec![], EPOCH));
+    assert_eq!(contents(&mut log), records);
+}
+
+#[test]
 fn a_round_of_flushes_covers_every_log_in_it() {
     for seed in 0..40 {
         let (disk, mut dir) = started();

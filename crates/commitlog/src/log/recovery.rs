@@ -167,8 +167,9 @@ impl Log {
             start -= 1;
         }
         match self.read_epochs(found)? {
-            Some(epochs) => Ok((start, epochs)),
-            None => Ok((0, Epochs::default())),
+            Some(epochs) if start > 0 => Ok((start, epochs)),
+            // The batches tell them all. What a checkpoint says of offsets below may be of a log that was dropped.
+            Some(_) | None => Ok((0, Epochs::default())),
         }
     }
 

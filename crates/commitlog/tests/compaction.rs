@@ -321,3 +321,31 @@ fn recovery_finishes_or_forgets_a_swap_in_each_of_its_states() {
         assert_eq!(keys_and_offsets(&mut log), [(1, 37), (2, 38), (0, 39)]);
     }
 }
+
+/// The later compaction took in what the earlier one had made, and reached the disk while its new name had not.
+#[test]
+fn recovery_drops_a_swap_that_a_later_one_has_taken_in() {
+    let disk = SimDisk::default();
+    let mut dir = Dir::on(Arc::new(disk.clone()), Path::new("/data"));
+    let (mut log, _) = dir.log(&compacted());
+    for round in 0..3 {
+        append(&mut log, batch_of(Compression::None, &[value(round, &"x".repeat(200))]));
+        roll(&mut log);
+    }
+    dir.log_dir().sync_marks().unwrap();
+    let (path, before) = (dir.log_path(), keys_and_offsets(&mut log));
+    let mut names: Vec<String> = disk.list(&path).unwrap().into_iter().map(|entry| entry.name).collect();
+    names.retain(|name| name.ends_with(".log"));
+    names.sort_unstable();
+    let (first, second) = (path.join(&names[0]), path.join(&names[1]));
+    let both = [disk.contents(&first).unwrap(), disk.contents(&second).unwrap()].concat();
+    let swap = |of: &Path| of.with_extension("log.swap");
+    disk.rename(&second, &swap(&second)).unwrap();
+    let taken_in = disk.open(&swap(&first), OpenMode::Truncate).unwrap();
+    taken_in.write_at(0, &mut [std::io::IoSlice::new(&both)]).unwrap();
+    disk.sync_all(&path).unwrap();
+    dir.kill(log);
+    let (mut log, report) = dir.log(&compacted());
+    assert_eq!((&report.unclean[..], log.damage()), (&[][..], None));
+    assert_eq!(keys_and_offsets(&mut log), before);
+}

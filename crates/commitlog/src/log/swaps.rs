@@ -25,10 +25,15 @@ pub(super) fn finish_swaps(context: &Context, dir: &Path) -> Result<(), StorageE
     };
     let mut bases: Vec<Offset> = entries.iter().filter_map(|entry| swap(&entry.name)).collect();
     bases.sort_unstable();
+    let mut taken_in_below = Offset::ZERO;
     for base in bases {
+        if base < taken_in_below {
+            continue;
+        }
         let path = dir.join(names::segment_file(base, names::LOG));
         let swap = with_suffix(&path, names::SWAP);
         let end = end_of(context, &swap, base)?;
+        taken_in_below = end;
         for entry in &entries {
             if let Some((old, extension)) = names::parse_segment_file(&entry.name)
                 && is_replaced(base, end, old, extension)
@@ -44,11 +49,12 @@ pub(super) fn finish_swaps(context: &Context, dir: &Path) -> Result<(), StorageE
     Ok(())
 }
 
-/// Whether a file belongs to what the swapped segment `[base, end)` replaces. The snapshot at its base still holds.
+/// Whether a file belongs to what the swapped segment `[base, end)` replaces, another swap included whose new name was
+/// lost. The snapshot at its base still holds.
 fn is_replaced(base: Offset, end: Offset, old: Offset, extension: &str) -> bool {
     match extension {
         names::INDEX | names::TIME_INDEX => (base..end).contains(&old),
-        names::LOG | names::SNAPSHOT => old > base && old < end,
+        names::LOG | names::SWAP_LOG | names::SNAPSHOT => old > base && old < end,
         _ => false,
     }
 }

@@ -33,7 +33,7 @@ pub(crate) enum SnapshotError {
     Damaged(String),
 }
 
-/// The folder of snapshots. Only the newest file counts; storing one removes the others.
+/// The folder of snapshots. Only the newest file counts; storing one removes the older ones.
 #[derive(Clone, Debug)]
 pub(crate) struct SnapshotDirectory {
     path: PathBuf,
@@ -58,7 +58,6 @@ impl SnapshotDirectory {
     }
 
     fn write(&self, log_id: Option<LogId>, file: &[u8]) -> io::Result<()> {
-        let older = self.files()?;
         let (index, term) = log_id.map_or((0, 0), |log_id| (log_id.index + 1, log_id.leader_id.term));
         let name = self.path.join(format!("{index:020}-{term:020}.{EXTENSION}"));
         let temporary = name.with_extension("tmp");
@@ -67,8 +66,15 @@ impl SnapshotDirectory {
         created.sync_all()?;
         fs::rename(&temporary, &name)?;
         sync_directory(&self.path)?;
-        for path in older.iter().filter(|path| **path != name) {
-            fs::remove_file(path)?;
+        // One that was being made while another came from the leader may be the older of the two itself.
+        let mut outdated = self.files()?;
+        outdated.pop();
+        for path in outdated {
+            match fs::remove_file(path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                // The other one may have removed it.
+                _ => {}
+            }
         }
         Ok(())
     }

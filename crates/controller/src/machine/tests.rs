@@ -73,6 +73,26 @@ async fn a_snapshot_brings_everything_back_and_replaces_the_one_before() {
     assert_eq!(applied.operations.response(&[7; 16]), operation(7).response.as_ref());
 }
 
+/// A node that lags may be given a snapshot while it is still writing an older one of its own.
+#[tokio::test]
+async fn a_snapshot_that_is_finished_late_does_not_replace_a_newer_one() {
+    let (newer, older) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (mut ahead, _) = Machine::open(newer.path().into()).unwrap();
+    let (mut behind, _) = Machine::open(older.path().into()).unwrap();
+    for machine in [&mut ahead, &mut behind] {
+        apply(machine, 1, encode_batch(0, &[topic("a")], vec![])).await.unwrap();
+    }
+    let mut late = behind.get_snapshot_builder().await;
+    apply(&mut ahead, 2, encode_batch(1, &[topic("bb")], vec![])).await.unwrap();
+    let given = ahead.get_snapshot_builder().await.build_snapshot().await.unwrap();
+    behind.install_snapshot(&given.meta, given.snapshot).await.unwrap();
+    late.build_snapshot().await.unwrap();
+    drop(behind);
+    let (behind, published) = Machine::open(older.path().into()).unwrap();
+    assert_eq!((behind.last_log_index(), published.image.borrow().topic_count()), (Some(2), 2));
+    assert_eq!(std::fs::read_dir(older.path()).unwrap().count(), 1);
+}
+
 #[tokio::test]
 async fn every_flipped_byte_of_a_snapshot_is_noticed() {
     let directory = tempfile::tempdir().unwrap();

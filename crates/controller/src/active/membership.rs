@@ -1,6 +1,7 @@
 //! Keeps the Raft membership as it should be, one change at a time, while this node is the active controller.
 //!
 //! ```text
+//! a change cut short    joint configuration of a leader that died in between -> what it was to become
 //! joins                 unknown (node id, disk) -> learner; another address -> updated
 //! a voter's new disk    a learner of a configured voter's id, caught up, its former self silent -> takes its place
 //! former selves         learners whose node id has come back with another disk -> removed
@@ -60,7 +61,9 @@ fn next_change(
 ) -> Option<(Change, bool, String)> {
     let membership = metrics.membership_config.membership();
     if membership.get_joint_config().len() > 1 {
-        return None;
+        // Whoever asked for a change also takes its second step, and all ours are taken one after the other here.
+        let nothing_more = Change::AddVoterIds(BTreeSet::new());
+        return Some((nothing_more, false, "a change that was cut short is completed".to_owned()));
     }
     if let Some((id, node)) = wanted.iter().next() {
         return Some(match membership.get_node(id) {
@@ -122,4 +125,64 @@ fn remove_learner(
     };
     let gone = membership.learner_ids().find(|id| *id != shared.this && is_gone(id))?;
     Some((Change::RemoveNodes([gone].into()), false, format!("learner {gone} is gone")))
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt as _;
+
+    use super::*;
+    use crate::options::{ControllerOptions, Listener, Roles, Timing, Voter};
+    use crate::{Controller, ControllerHandle};
+
+    async fn start(directory: &std::path::Path, node_id: i32, voter: &std::net::TcpListener) -> ControllerHandle {
+        let port = voter.local_addr().unwrap().port();
+        let is_voter = node_id == 1;
+        let listener = match is_voter {
+            true => Listener::Bound(voter.try_clone().unwrap()),
+            false => Listener::Bind(([127, 0, 0, 1], 0).into()),
+        };
+        let options = ControllerOptions {
+            node_id,
+            roles: Roles::COMBINED,
+            directory: directory.join(node_id.to_string()),
+            cluster_id: None,
+            voters: vec![Voter { node_id: 1, host: "127.0.0.1".into(), port }],
+            listener,
+            advertised_host: "127.0.0.1".into(),
+            advertised_port: if is_voter { port } else { 0 },
+            static_configs: Default::default(),
+            timing: Timing::default(),
+        };
+        Controller::start(options).await.unwrap()
+    }
+
+    /// Waits until the leader's membership is as wanted.
+    async fn until(leader: &ControllerHandle, what: &str, is_so: impl Fn(&Membership) -> bool) {
+        let waited = tokio::time::timeout(Duration::from_secs(20), async {
+            while !is_so(leader.shared.metrics().membership_config.membership()) {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        });
+        assert!(waited.await.is_ok(), "{what}: {}", leader.shared.metrics().membership_config);
+    }
+
+    #[tokio::test]
+    async fn a_change_whose_leader_died_between_its_two_steps_is_completed() {
+        let directory = tempfile::tempdir().unwrap();
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let leader = start(directory.path(), 1, &port).await;
+        let learner = start(directory.path(), 2, &port).await;
+        let joining = learner.shared.this;
+        until(&leader, "the learner is in", |membership| membership.get_node(&joining).is_some()).await;
+        // Polled once: the first step is on its way, and nobody is left to take the second.
+        let change = Change::AddVoterIds([joining].into());
+        assert!(leader.shared.raft.change_membership(change, true).now_or_never().is_none());
+        until(&leader, "the new voter votes, and not beside the old configuration", |membership| {
+            membership.get_joint_config().len() == 1 && membership.voter_ids().any(|id| id == joining)
+        })
+        .await;
+        leader.shutdown().await;
+        learner.shutdown().await;
+    }
 }

@@ -8,6 +8,7 @@ use futures::future::BoxFuture;
 use openraft::ReadPolicy;
 use openraft::errors::{ClientWriteError, RaftError};
 use rand::RngCore;
+use tidelog_metadata::config::Resolver;
 use tidelog_metadata::{
     BrokerIdentity, Context, Node, Request, Response, SessionEvent, SessionOptions, SessionVerdict, Sessions,
 };
@@ -38,6 +39,8 @@ pub(super) struct ActiveController {
     unfencing: BTreeSet<(BrokerId, i64)>,
     active: ActiveQueue,
     started: Instant,
+    /// When it is looked next whether leaderships can go back to preferred replicas.
+    balance_at: Instant,
 }
 
 struct InFlight {
@@ -68,15 +71,17 @@ impl ActiveController {
         for (broker, _) in &unfenced {
             super::sessions::probe(shared.clone(), active.clone(), *broker);
         }
+        let started = Instant::now();
         Self {
             sessions: Sessions::take_over(options, unfenced, 0),
+            balance_at: started + balance_interval(&shared),
             shared,
             queue,
             waiting: WaitingRequests::default(),
             in_flight: None,
             unfencing: BTreeSet::new(),
             active,
-            started: Instant::now(),
+            started,
         }
     }
 
@@ -93,6 +98,7 @@ impl ActiveController {
                 },
                 outcome = outcome_of(&mut self.in_flight) => self.finish_round(outcome),
                 () = tokio::time::sleep_until(deadline) => self.expire_sessions(),
+                () = tokio::time::sleep_until(self.balance_at) => self.balance_leaders(),
             }
         }
     }
@@ -148,6 +154,11 @@ impl ActiveController {
         for verdict in self.sessions.tick(self.now_ms()) {
             self.execute(verdict);
         }
+    }
+
+    fn balance_leaders(&mut self) {
+        self.balance_at = Instant::now() + balance_interval(&self.shared);
+        self.waiting.add(random_operation(), Request::BalanceLeaders, None);
     }
 
     fn execute(&mut self, verdict: SessionVerdict) {
@@ -230,6 +241,15 @@ impl ActiveController {
             self.unfencing.remove(&(broker.broker_id, broker.broker_epoch.get()));
         }
     }
+}
+
+fn balance_interval(shared: &Shared) -> Duration {
+    let applied = shared.applied.borrow();
+    let (image, static_configs) = (&applied.image, &shared.static_configs);
+    let resolver = Resolver { image, broker_id: BrokerId::NONE, static_configs };
+    let seconds = resolver.broker_number("leader.imbalance.check.interval.seconds").unwrap_or(i64::MAX);
+    // More than a year is never, and must not overflow an Instant.
+    Duration::from_secs(seconds.clamp(1, 365 * 24 * 3600) as u64)
 }
 
 /// Never ready without a round in flight.

@@ -4,8 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tidelog_controller::BrokerHealth;
-use tidelog_metadata::Image;
-use tidelog_wire::types::BrokerId;
+use tidelog_metadata::{CreateOrigin, Image, Request};
+use tidelog_wire::Str;
+use tidelog_wire::messages::alter_partition_reassignments_request::{ReassignablePartition, ReassignableTopic};
+use tidelog_wire::messages::create_topics_request::{CreatableReplicaAssignment, CreatableTopic};
+use tidelog_wire::messages::{AlterPartitionReassignmentsRequest, CreateTopicsRequest};
+use tidelog_wire::types::{BrokerId, PartitionIndex};
 
 use super::nodes::{Cluster, active_of, eventually};
 use super::{create_topic, healthy, registration, serve_as_broker};
@@ -136,4 +140,34 @@ async fn a_session_closes_though_every_controller_is_gone() {
     // It looks for a controller all the time, and must hear the command all the same.
     let closed = tokio::time::timeout(super::nodes::DEADLINE, session.close()).await;
     assert!(closed.is_ok(), "the session never closes");
+}
+
+#[tokio::test]
+async fn leaderships_return_to_preferred_replicas_by_themselves() {
+    let mut cluster = Cluster::new(1);
+    let controller = cluster.start_with(1, |options| {
+        options.static_configs = [("leader.imbalance.check.interval.seconds", "1")].into_iter().collect();
+    });
+    let controller = controller.unwrap();
+    let other = cluster.start(2);
+    let _sessions = [serve_as_broker(&controller).await, serve_as_broker(&other).await];
+    let assignments = vec![CreatableReplicaAssignment { partition_index: 0, broker_ids: vec![1, 2] }];
+    let (name, unset) = (Str::from("moved"), -1);
+    let topic = CreatableTopic {
+        name: name.clone(),
+        num_partitions: unset,
+        replication_factor: unset as i16,
+        assignments,
+        ..Default::default()
+    };
+    let request = CreateTopicsRequest { topics: vec![topic], ..Default::default() };
+    controller.handle.submit(Request::CreateTopics { request, origin: CreateOrigin::Admin }).await.unwrap();
+    let led_by =
+        |image: &Arc<Image>| image.topic("moved").map(|topic| topic.partition(PartitionIndex(0)).unwrap().leader);
+    controller.sees("the first replica leading", |image| led_by(image) == Some(BrokerId(1))).await;
+    let other_order = ReassignablePartition { partition_index: 0, replicas: Some(vec![2, 1]) };
+    let topics = vec![ReassignableTopic { name, partitions: vec![other_order] }];
+    let request = AlterPartitionReassignmentsRequest { topics, ..Default::default() };
+    controller.handle.submit(Request::AlterPartitionReassignments(request)).await.unwrap();
+    controller.sees("the replica that is the first now leading", |image| led_by(image) == Some(BrokerId(2))).await;
 }

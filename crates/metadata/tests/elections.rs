@@ -179,6 +179,29 @@ fn a_replica_found_damaged_while_running_hands_over() {
     assert_eq!(cluster.alter_isr(&[2, 3, 1]), ErrorCode::NONE);
 }
 
+/// The leader's last word of a follower is what it fetched before its records were damaged.
+#[test]
+fn a_replica_found_damaged_is_not_taken_back_by_what_it_fetched_before() {
+    for was_in_sync in [true, false] {
+        let mut cluster = Cluster::with_topic(3);
+        if !was_in_sync {
+            cluster.alter_isr(&[1, 2]);
+        }
+        let seen_before = cluster.alteration(&[1, 2, 3]);
+        let report = ReplicaReport { partition: cluster.id_partition(TOPIC, 0), unclean: true, position: at(0, 3) };
+        let broker = cluster.identity(3);
+        cluster.ask(Request::ReportUnclean { broker, replicas: vec![report] });
+        assert_eq!(cluster.shown(), "leader 1 isr 1,2 elr ");
+        let PartitionAlteration { leader_epoch, .. } = seen_before;
+        let since = PartitionAlteration { leader_epoch, ..cluster.alteration(&[1, 2, 3]) };
+        for stale in [seen_before, since] {
+            assert_eq!(cluster.alter(1, stale).error_code, ErrorCode::FENCED_LEADER_EPOCH);
+        }
+        assert_eq!(cluster.image.broker(BrokerId(3)).expect("known").unclean.len(), 1);
+        assert_eq!(cluster.alter_isr(&[1, 2, 3]), ErrorCode::NONE, "by what it fetches in the new epoch");
+    }
+}
+
 #[test]
 fn a_stalled_broker_hands_over_but_keeps_min_isr() {
     let mut cluster = Cluster::with_topic(3);

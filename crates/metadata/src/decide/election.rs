@@ -68,6 +68,7 @@ pub(super) struct PartitionUpdate<'a> {
     isr: Vec<BrokerId>,
     election: Election,
     leader_recovery: LeaderRecovery,
+    in_new_epoch: bool,
 }
 
 impl<'a> PartitionUpdate<'a> {
@@ -83,7 +84,12 @@ impl<'a> PartitionUpdate<'a> {
             isr: before.isr.iter().copied().filter(stays).collect(),
             election: Election::Online,
             leader_recovery: before.leader_recovery,
+            in_new_epoch: false,
         }
+    }
+
+    pub fn id(&self) -> TopicIdPartition {
+        self.id
     }
 
     pub fn before(&self) -> &'a Partition {
@@ -127,6 +133,12 @@ impl<'a> PartitionUpdate<'a> {
         self
     }
 
+    /// Whoever leads begins another leader epoch: nothing it saw of the replicas in the last one counts.
+    pub fn in_new_epoch(mut self) -> Self {
+        self.in_new_epoch = true;
+        self
+    }
+
     /// The record to write, if anything changes.
     pub fn build(mut self) -> Option<PartitionChange> {
         self.complete_move();
@@ -157,7 +169,7 @@ impl<'a> PartitionUpdate<'a> {
             change.leader = Some(outcome.leader);
             change.isr = Some(outcome.isr);
         }
-        if before.replicas.iter().any(|replica| !self.replicas.all.contains(replica)) {
+        if self.in_new_epoch || before.replicas.iter().any(|replica| !self.replicas.all.contains(replica)) {
             // Who is dropped deletes its log and may be added again: nothing the leader saw of it may count then.
             change.leader = Some(outcome.leader);
         }

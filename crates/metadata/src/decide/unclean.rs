@@ -1,6 +1,7 @@
 //! Replicas that lost records while their broker ran, and replicas that are whole again (DESIGN 7.5).
 
-use super::election::settle;
+use std::collections::BTreeSet;
+
 use super::{Context, Round};
 use crate::image::TopicIdPartition;
 use crate::record::Record;
@@ -8,7 +9,8 @@ use crate::request::{BrokerIdentity, ReplicaReport};
 use crate::response::RequestError;
 
 impl Round {
-    /// The replicas leave ISR and ELR; what they led is led by others.
+    /// The replicas leave ISR and ELR; what they led is led by others. A leader may have seen them fetch what they have
+    /// lost since: in a new epoch they are taken back by what they fetch once they know of their loss.
     pub(super) fn report_unclean(
         &mut self,
         identity: BrokerIdentity,
@@ -16,13 +18,17 @@ impl Round {
         context: &Context<'_>,
     ) -> Result<(), RequestError> {
         let broker_id = self.registered(identity)?.id;
+        let mut reported = BTreeSet::new();
         for report in replicas.iter().filter(|report| report.unclean) {
             let partition = report.partition;
             if self.image.partition(partition).is_some_and(|state| state.replicas.contains(&broker_id)) {
                 self.push(Record::ReplicaUnclean { broker_id, partition, position: report.position });
+                reported.insert(partition);
             }
         }
-        self.update_partitions_on(broker_id, context, settle);
+        self.update_partitions_on(broker_id, context, |update| {
+            if reported.contains(&update.id()) { update.in_new_epoch().build() } else { update.build() }
+        });
         Ok(())
     }
 

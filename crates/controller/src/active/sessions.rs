@@ -7,7 +7,7 @@ use std::time::Duration;
 use openraft::Instant as _;
 use tidelog_internal_api::controller as proto;
 use tidelog_internal_api::formation as formation_proto;
-use tidelog_metadata::{BrokerIdentity, SessionEvent};
+use tidelog_metadata::{Broker, BrokerIdentity, Endpoint, SessionEvent};
 use tidelog_wire::types::{BrokerEpoch, BrokerId};
 use tokio::sync::{mpsc, watch};
 use tonic::{Status, Streaming};
@@ -142,14 +142,14 @@ async fn fencing_changed(applied: &mut watch::Receiver<std::sync::Arc<Applied>>,
     }
 }
 
-/// Asks the broker's own listener whether anybody is there. Only a refusal is an answer: of a machine that is
+/// Asks the listener that the broker has for other brokers whether anybody is there. Only a refusal is an answer: of a machine that is
 /// cut off, or gone with its address, a connection attempt says nothing.
 pub(super) fn probe(shared: Shared, active: ActiveQueue, broker: BrokerIdentity) {
     tokio::spawn(async move {
         let listener = {
             let applied = shared.applied.borrow();
             let registered = applied.image.broker(broker.broker_id);
-            registered.and_then(|registered| registered.endpoints.first().cloned())
+            registered.and_then(|registered| inter_broker_endpoint(&shared, registered).cloned())
         };
         let Some(listener) = listener else { return };
         let peer = Peer { host: listener.host.as_str().to_owned(), port: listener.port };
@@ -162,4 +162,11 @@ pub(super) fn probe(shared: Shared, active: ActiveQueue, broker: BrokerIdentity)
             tokio::time::sleep(PROBE_EVERY).await;
         }
     });
+}
+
+/// What a broker advertises to clients may be an address that means something to them only, like their own `localhost`.
+fn inter_broker_endpoint<'a>(shared: &Shared, broker: &'a Broker) -> Option<&'a Endpoint> {
+    let named = shared.static_configs.get("inter.broker.listener.name").unwrap_or("PLAINTEXT").trim();
+    let is_named = |endpoint: &&Endpoint| endpoint.listener.eq_ignore_ascii_case(named);
+    broker.endpoints.iter().find(is_named).or(broker.endpoints.first())
 }

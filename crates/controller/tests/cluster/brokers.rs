@@ -1,18 +1,20 @@
 //! Registration, fencing and sessions.
 
+use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use tidelog_controller::BrokerHealth;
-use tidelog_metadata::{CreateOrigin, Image, Request};
-use tidelog_wire::Str;
+use tidelog_metadata::{CreateOrigin, Endpoint, Image, Request};
 use tidelog_wire::messages::alter_partition_reassignments_request::{ReassignablePartition, ReassignableTopic};
 use tidelog_wire::messages::create_topics_request::{CreatableReplicaAssignment, CreatableTopic};
 use tidelog_wire::messages::{AlterPartitionReassignmentsRequest, CreateTopicsRequest};
 use tidelog_wire::types::{BrokerId, PartitionIndex};
+use tidelog_wire::{ErrorCode, Str};
 
 use super::nodes::{Cluster, active_of, eventually};
-use super::{create_topic, healthy, registration, serve_as_broker};
+use super::{create_topic, error_of, healthy, registration, serve_as_broker};
 
 fn is_fenced(image: &Arc<Image>, broker: i32) -> bool {
     image.broker(BrokerId(broker)).is_some_and(|broker| broker.fenced)
@@ -65,11 +67,52 @@ async fn the_broker_of_a_dead_controller_is_fenced_by_the_next_one_and_the_other
     }
     active_of(&nodes).await;
     let response = nodes[0].handle.submit(create_topic("after")).await.unwrap();
-    assert_eq!(super::error_of(&response), tidelog_wire::ErrorCode::NONE);
+    assert_eq!(error_of(&response), ErrorCode::NONE);
     for (session, epoch) in sessions.iter().zip(epochs) {
         assert_eq!(session.state().borrow().broker_epoch, epoch, "a living broker had to register again");
         assert!(!session.state().borrow().fenced);
     }
+}
+
+/// The first listener is for clients behind an address of their own, where nobody listens on this machine.
+#[tokio::test]
+async fn a_next_controller_looks_for_brokers_where_other_brokers_find_them() {
+    let mut cluster = Cluster::new(3);
+    let mut nodes: Vec<_> = (1..=3)
+        .map(|node_id| {
+            let internal = |options: &mut tidelog_controller::ControllerOptions| {
+                options.static_configs = [("inter.broker.listener.name", "INTERNAL")].into_iter().collect();
+            };
+            cluster.start_with(node_id, internal).unwrap()
+        })
+        .collect();
+    let active = nodes.remove(active_of(&nodes).await);
+    let mut sessions = Vec::new();
+    for node in &nodes {
+        let mut introduction = registration(node);
+        let internal = Endpoint { listener: Str::from("INTERNAL"), ..introduction.endpoints[0].clone() };
+        let external = Endpoint { listener: Str::from("EXTERNAL"), port: unused_port(), ..internal.clone() };
+        introduction.endpoints = vec![external, internal];
+        sessions.push(node.handle.open_session(introduction, healthy()));
+        node.sees("the broker unfenced", |image| is_unfenced(image, node.id())).await;
+    }
+    for id in nodes.iter().map(|node| node.id()) {
+        nodes[0].sees("both brokers unfenced", |image| is_unfenced(image, id)).await;
+    }
+    let ids: Vec<_> = nodes.iter().map(|node| node.id()).collect();
+    let mut images = nodes[0].handle.image();
+    let fenced = tokio::spawn(async move {
+        let any_fenced = images.wait_for(|image| ids.iter().any(|id| is_fenced(image, *id)));
+        tokio::time::timeout(Duration::from_secs(2), any_fenced).await.is_ok()
+    });
+    active.kill();
+    let created = nodes[0].handle.submit(create_topic("after")).await.unwrap();
+    assert_eq!(error_of(&created), ErrorCode::NONE);
+    assert!(!fenced.await.unwrap(), "a living broker was fenced");
+}
+
+fn unused_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 #[tokio::test]

@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use support::*;
 use tidelog_commitlog::disk::{Disk, Operation, SimDisk};
-use tidelog_commitlog::{AppendError, FlushJob, LogConfig, LogDirOptions, LogId, ReadError, ReadStart, StorageError};
+use tidelog_commitlog::{
+    AppendError, FlushJob, Log, LogConfig, LogDirOptions, LogId, ReadError, ReadStart, StorageError,
+};
 use tidelog_wire::Uuid;
 use tidelog_wire::compression::Compression;
 use tidelog_wire::record::BatchBuilder;
@@ -346,4 +348,60 @@ fn a_read_that_a_deletion_overtakes_shows_nothing_of_the_successor() {
     let (mut log, _) = dir.log_of(&successor, &small_segments());
     append(&mut log, batch(7, 10));
     assert!(matches!(job.run(), Err(ReadError::Replaced)));
+}
+
+/// Three segments of two producers' batches, all durable.
+fn three_segments(dir: &Dir) -> Log {
+    let (mut log, _) = dir.log(&small_segments());
+    for round in 0..30 {
+        append(&mut log, idempotent(round % 2, 0, round as i32 / 2 * 10, 10));
+    }
+    log.flush().unwrap();
+    log
+}
+
+#[test]
+fn a_truncation_that_could_not_read_leaves_the_log_whole_and_succeeds_later() {
+    let mut failures = 0;
+    for (end, fails_at) in [100, 125, 290].into_iter().flat_map(|end| (0..25).map(move |fails_at| (end, fails_at))) {
+        let (disk, mut dir) = started();
+        let mut log = three_segments(&dir);
+        let before = contents(&mut log);
+        disk.fail(Operation::Read, fails_at);
+        let truncated = log.truncate_to(Offset(end));
+        // A fault that is still to come is not the truncation's.
+        (0..=fails_at).for_each(|_| drop(log.read(Offset(0), Offset(10), 1, true)));
+        if let Err(error) = truncated {
+            failures += 1;
+            assert!(matches!(error, StorageError::Read { .. }), "{error}");
+            assert_eq!((log.log_end_offset(), log.durable_end()), (Offset(300), Offset(300)), "read {fails_at}");
+            assert_eq!(contents(&mut log), before);
+            log.truncate_to(Offset(end)).unwrap();
+        }
+        assert_eq!(log.log_end_offset(), Offset(end / 10 * 10));
+        assert_eq!(contents(&mut log), before.slice(..contents(&mut log).len()));
+        // What was cut is no repetition, and what precedes it is the last of its producer.
+        let cut = end / 10;
+        let next = append(&mut log, idempotent(cut % 2, 0, cut as i32 / 2 * 10, 10));
+        assert_eq!(next, Offset(end / 10 * 10));
+        log.flush().unwrap();
+        let expected = contents(&mut log);
+        dir.kill(log);
+        let (mut log, report) = dir.log(&small_segments());
+        assert_eq!((contents(&mut log), report.unclean), (expected, vec![]));
+    }
+    assert!(failures > 10, "{failures} truncations failed");
+}
+
+#[test]
+fn a_truncation_on_a_full_disk_does_without_indexes() {
+    let (disk, dir) = started();
+    let mut log = three_segments(&dir);
+    let before = contents(&mut log);
+    disk.set_capacity(Some(0));
+    log.truncate_to(Offset(100)).unwrap();
+    disk.set_capacity(None);
+    assert_eq!(contents(&mut log), before.slice(..contents(&mut log).len()));
+    assert_eq!(append(&mut log, idempotent(0, 0, 50, 10)), Offset(100));
+    assert_eq!(headers(&log.read(Offset(95), Offset(110), 1 << 20, true).unwrap()).len(), 2);
 }

@@ -63,12 +63,13 @@ impl Log {
         Ok(())
     }
 
-    /// The producers as they were when the log ended at `end`: the latest snapshot below, then the batches.
-    pub(super) fn rebuild_producers(&mut self, end: Offset) -> Result<(), StorageError> {
+    /// The producers as they were when the log ended at `end`: the latest snapshot below, then the batches. And whether
+    /// they are partial.
+    pub(super) fn producers_at(&self, end: Offset) -> Result<(Producers, bool), StorageError> {
         let (mut producers, from) = self.latest_snapshot(end)?;
-        self.producers_are_partial = !producers.is_empty();
+        let are_partial = !producers.is_empty();
         for index in 0..self.segments.len() {
-            if self.segment_end(index) > from {
+            if self.segment_end(index) > from && self.segments[index].base_offset < end {
                 self.for_each_header(index, |header| {
                     if header.base_offset >= from && header.next_offset() <= end {
                         producers.update(header);
@@ -76,8 +77,7 @@ impl Log {
                 })?;
             }
         }
-        self.producers = producers;
-        Ok(())
+        Ok((producers, are_partial))
     }
 
     /// What a snapshot does not hold of the producers, from the last segments' batches.

@@ -85,7 +85,7 @@ impl Log {
         for offset in found.snapshots.iter().filter(|offset| **offset > start_offset) {
             self.context.remove_file(&self.dir.join(names::segment_file(*offset, names::SNAPSHOT)))?;
         }
-        self.rebuild_producers(start_offset)?;
+        (self.producers, self.producers_are_partial) = self.producers_at(start_offset)?;
         match self.check_trusted(start_offset)? {
             Some(damage) => self.stop_at_damage(damage, report),
             None => self.scan_segments(&segments[start..], now_ms, report)?,

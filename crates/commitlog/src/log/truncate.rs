@@ -1,13 +1,16 @@
 //! Cutting the log back: a follower drops what its leader does not have (KIP-101, KIP-279).
 //!
 //! The order is what matters: the lowered mark is on disk before any batch goes, and the cut is on disk before
-//! anything is appended in its place. Otherwise a crash could show old batches behind new ones.
+//! anything is appended in its place. Otherwise a crash could show old batches behind new ones. What may fail without
+//! taking the directory offline (a read, a full disk) comes before both: then the log is as it was, and may be told again.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use tidelog_wire::types::Offset;
 
 use super::Log;
+use crate::disk::DiskFile;
 use crate::error::{ReadError, StorageError};
 use crate::marks::Mark;
 use crate::names;
@@ -40,11 +43,21 @@ impl Log {
         if end < self.log_start {
             return self.truncate_fully_and_start_at(offset);
         }
-        self.cancel_cleaning_above(end);
+        let files = self.files_above(end)?;
+        let last = self.segments.iter().rfind(|segment| segment.base_offset < end);
+        let last = last.map(|segment| segment.file(&self.context, &self.dir)).transpose()?;
+        let producers = self.producers.reaches(end).then(|| self.producers_at(end)).transpose()?;
         self.lower_mark(Mark { durable_end: self.mark.durable_end.min(end), ..self.mark })?;
-        self.remove_above(end)?;
+        self.cancel_cleaning_above(end);
+        self.remove_above(end, &files)?;
         self.log_end = end;
-        self.cut_last_segment(position)?;
+        if let Some(file) = last {
+            self.cut_last_segment(&*file, position)?;
+        }
+        if let Some((producers, are_partial)) = producers {
+            self.producers = producers;
+            self.producers_are_partial = are_partial;
+        }
         self.forget_above(end)?;
         self.check_order();
         Ok(())
@@ -53,10 +66,11 @@ impl Log {
     /// Drops everything and restarts empty at `offset`.
     pub fn truncate_fully_and_start_at(&mut self, offset: Offset) -> Result<(), StorageError> {
         self.context.check()?;
+        let files = self.files_above(Offset::ZERO)?;
+        self.lower_mark(Mark { durable_end: offset, log_start: offset, ..Mark::default() })?;
         self.cancel_cleaning();
         self.cancel_cleaning_above(Offset::ZERO);
-        self.lower_mark(Mark { durable_end: offset, log_start: offset, ..Mark::default() })?;
-        self.remove_above(Offset(0))?;
+        self.remove_above(Offset::ZERO, &files)?;
         self.remove_file_named(names::EPOCHS)?;
         self.epochs.clear();
         self.producers.clear();
@@ -87,46 +101,49 @@ impl Log {
         self.cursors = Arc::default();
         self.is_changed = true;
         if mark != self.mark {
-            self.marks.set_durably(&self.context, self.mark_key(), mark)?;
+            if let Err(error) = self.marks.set_durably(&self.context, self.mark_key(), mark) {
+                self.marks.set(self.mark_key(), self.mark);
+                return Err(error);
+            }
             self.mark = mark;
         }
         Ok(())
     }
 
-    /// Removes the files of all segments that begin at or above `offset`, those a damaged log does not count too.
-    fn remove_above(&mut self, offset: Offset) -> Result<(), StorageError> {
-        self.active = None;
-        self.segments.retain(|segment| segment.base_offset < offset);
+    /// The files of all segments that begin at or above `offset`, those a damaged log does not count too.
+    fn files_above(&self, offset: Offset) -> Result<Vec<PathBuf>, StorageError> {
         if !self.has_dir {
-            return Ok(());
+            return Ok(Vec::new());
         }
-        for entry in self.context.list(&self.dir)? {
-            let Some((base, extension)) = names::parse_segment_file(&entry.name) else {
-                continue;
-            };
-            let is_snapshot = extension == names::SNAPSHOT;
+        let is_above = |name: &str| match names::parse_segment_file(name) {
             // A snapshot at the new end still holds, unless everything goes.
-            if base > offset || base == offset && !is_snapshot || offset.0 == 0 {
-                self.context.remove_file(&self.dir.join(&entry.name))?;
-                self.flush.owed.dir_changed = true;
+            Some((base, extension)) => {
+                base > offset || base == offset && extension != names::SNAPSHOT || offset == Offset::ZERO
             }
-        }
-        Ok(())
+            None => false,
+        };
+        let entries = self.context.list(&self.dir)?.into_iter().filter(|entry| is_above(&entry.name));
+        Ok(entries.map(|entry| self.dir.join(entry.name)).collect())
     }
 
-    /// Cuts the last segment's file to `position`, or to its batches. Its indexes are cut when it is taken up again.
-    fn cut_last_segment(&mut self, position: Option<u64>) -> Result<(), StorageError> {
-        let Some(segment) = self.segments.last_mut() else {
-            return Ok(());
-        };
+    fn remove_above(&mut self, offset: Offset, files: &[PathBuf]) -> Result<(), StorageError> {
+        self.active = None;
+        self.segments.retain(|segment| segment.base_offset < offset);
+        self.flush.owed.dir_changed |= !files.is_empty();
+        files.iter().try_for_each(|file| self.context.remove_file(file))
+    }
+
+    /// Cuts the last segment's file to `position`, or to its batches. A cut that fails would leave old batches behind the
+    /// end, whatever the reason.
+    fn cut_last_segment(&mut self, file: &dyn DiskFile, position: Option<u64>) -> Result<(), StorageError> {
+        let segment = self.segments.last_mut().expect("its file is open");
         // Position 0 is that of a segment that went as a whole.
         if let Some(position) = position.filter(|position| *position > 0) {
             segment.size_bytes = position;
         }
         segment.max_timestamp = None;
-        let file = segment.file(&self.context, &self.dir)?;
         let path = segment.path(&self.dir, names::LOG);
-        self.context.changed("cut", &path, file.set_len(segment.size_bytes))?;
+        self.context.synced(&path, file.set_len(segment.size_bytes))?;
         self.context.synced(&path, file.sync_data())?;
         segment.slot.pin(false);
         Ok(())
@@ -139,16 +156,26 @@ impl Log {
         self.epochs.truncate_from_end(end);
         self.damage = None;
         if let Some(last) = self.segments.len().checked_sub(1) {
-            // The index files still describe what was cut.
-            let active = self.rebuild_index(last, 0)?;
-            self.active = Some(Box::new(active));
-        }
-        if self.producers.reaches(end) {
-            self.rebuild_producers(end)?;
+            self.renew_index(last)?;
         }
         if self.has_dir {
             self.context.sync_dir(&self.dir)?;
             self.flush.owed.dir_changed = false;
+        }
+        Ok(())
+    }
+
+    /// The index files still describe what was cut. If they cannot be made now, the next append makes them.
+    fn renew_index(&mut self, index: usize) -> Result<(), StorageError> {
+        match self.rebuild_index(index, 0) {
+            Ok(active) => self.active = Some(Box::new(active)),
+            Err(error) => {
+                self.context.check()?;
+                tracing::warn!(log = %self.dir.display(), "going without indexes until the next append: {error}");
+                for extension in [names::INDEX, names::TIME_INDEX] {
+                    self.context.remove_file(&self.segments[index].path(&self.dir, extension))?;
+                }
+            }
         }
         Ok(())
     }

@@ -5,7 +5,8 @@ use crate::isr::IsrProposal;
 use tidelog_wire::types::{LeaderEpoch, Offset};
 
 /// One duty of the host. Execute the effects of one event in their order, and before feeding the next event to the
-/// same partition, except where a variant says that it ends with an event of its own.
+/// same partition, except where a variant says that it ends with an event of its own. One of those that fails ends with
+/// [`Partition::change_failed`](crate::Partition::change_failed).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
     /// This replica became leader: write `(leader_epoch, start)` to the leader-epoch checkpoint before the next append.

@@ -116,6 +116,10 @@ impl Follower {
         }
     }
 
+    pub fn log_start_stays(&mut self) {
+        self.advancing_start = false;
+    }
+
     pub fn log_start_advanced(&mut self, local: &Local, out: &mut Vec<Effect>) {
         self.advancing_start = false;
         if self.is_ready(local) {

@@ -414,11 +414,24 @@ impl Partition {
     /// [`Effect::TruncateTo`] or [`Effect::RestartAt`] was carried out; these are the log's offsets now.
     pub fn truncated(&mut self, log: LogOffsets, out: &mut Vec<Effect>) {
         self.local.replace_log(log);
+        self.end_truncation(out);
+        self.report_fetch_ready(out);
+    }
+
+    fn end_truncation(&mut self, out: &mut Vec<Effect>) {
         if self.truncation == Truncation::BeforeLeading {
             out.push(Effect::ReapplyAssignment);
         }
         self.truncation = Truncation::None;
-        self.report_fetch_ready(out);
+    }
+
+    /// What a Fetch response asked for ([`Effect::TruncateTo`], [`Effect::RestartAt`], [`Effect::AdvanceLogStart`]) could not
+    /// be done, and the log is as it was. Fetch again after a back-off: the leader asks again.
+    pub fn change_failed(&mut self, out: &mut Vec<Effect>) {
+        self.end_truncation(out);
+        if let Role::Follower(follower) = &mut self.role {
+            follower.log_start_stays();
+        }
     }
 
     /// The log start moved (never beyond the high watermark), and this is persisted: by retention or DeleteRecords on

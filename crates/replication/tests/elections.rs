@@ -253,6 +253,52 @@ fn a_leadership_waits_for_the_truncation_under_way() {
     assert!(two.effects.contains(&Effect::StartEpoch { leader_epoch: LeaderEpoch(4), start: Offset(1) }));
 }
 
+/// A read failed, or the disk is full: the log is as it was.
+#[test]
+fn a_truncation_that_failed_is_asked_for_again() {
+    let mut one = Replica::with_log(1, &[1, 2]);
+    let mut two = Replica::with_log(2, &[1, 1, 1]);
+    two.slow_disk = true;
+    one.apply(&image(1, 3, &[1, 2]));
+    two.apply(&image(1, 3, &[1, 2]));
+    two.fetch_from(&mut one);
+    assert_eq!(two.position(), None);
+    two.drive(|partition, _, out| partition.change_failed(out));
+    two.slow_disk = false;
+    two.catch_up(&mut one);
+    assert_eq!(two.log.records, one.log.records);
+}
+
+#[test]
+fn a_leadership_does_not_wait_for_a_truncation_that_failed() {
+    let mut one = Replica::with_log(1, &[1, 2]);
+    let mut two = Replica::with_log(2, &[1, 1, 1]);
+    two.slow_disk = true;
+    one.apply(&image(1, 3, &[1, 2]));
+    two.apply(&image(1, 3, &[1, 2]));
+    two.fetch_from(&mut one);
+    two.drive(|partition, _, out| partition.change_failed(out));
+    two.apply(&image(2, 4, &[2]));
+    assert!(two.partition.is_leader());
+}
+
+#[test]
+fn a_log_start_that_could_not_be_moved_is_told_again() {
+    let (mut one, mut two, mut three) = trio();
+    one.produce(8);
+    one.flush();
+    two.catch_up(&mut one);
+    three.catch_up(&mut one);
+    one.delete_records(6);
+    two.slow_disk = true;
+    two.fetch_from(&mut one);
+    assert_eq!((two.log.start, two.position()), (0, None));
+    two.drive(|partition, _, out| partition.change_failed(out));
+    two.slow_disk = false;
+    two.fetch_from(&mut one);
+    assert_eq!(two.log.start, 6);
+}
+
 #[test]
 fn a_removed_replica_answers_its_producers() {
     let (mut one, _, _) = trio();

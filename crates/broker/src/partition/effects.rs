@@ -87,7 +87,10 @@ impl PartitionHost {
         };
         match cut(log) {
             Ok(()) => state.protocol.truncated(offsets_of(log), &mut state.effects),
-            Err(error) => shard.storage_error(&error),
+            Err(error) => {
+                shard.storage_error(&error);
+                state.change_failed();
+            }
         }
     }
 
@@ -96,11 +99,13 @@ impl PartitionHost {
             return;
         };
         match log.advance_log_start(start, shard.clock.wall_ms()) {
-            Ok(deleted) => {
-                shard.deletions.add(deleted);
-                state.protocol.log_start_advanced(start, &mut state.effects);
-            }
+            Ok(deleted) => shard.deletions.add(deleted),
             Err(error) => shard.storage_error(&error),
+        }
+        // It may have moved, and only the files below it could not be put away.
+        match log.log_start_offset() >= start {
+            true => state.protocol.log_start_advanced(start, &mut state.effects),
+            false => state.change_failed(),
         }
     }
 
@@ -114,6 +119,13 @@ impl PartitionHost {
             let waiting: Rc<dyn Expires> = Rc::clone(self) as _;
             shard.timers.add(shard.clock.instant_of(due_ms), waiting);
         }
+    }
+}
+
+impl State {
+    fn change_failed(&mut self) {
+        self.has_change_failed = true;
+        self.protocol.change_failed(&mut self.effects);
     }
 }
 

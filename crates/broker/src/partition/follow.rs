@@ -31,9 +31,13 @@ impl PartitionHost {
         };
         let verdict = state.protocol.fetch_response(position, response, &History(log), &mut state.effects);
         self.execute_effects(shard, state);
-        match verdict {
+        let verdict = match verdict {
             FetchVerdict::Append => self.append_fetched(shard, state, records),
             FetchVerdict::Done | FetchVerdict::Stale | FetchVerdict::BackOff => verdict,
+        };
+        match std::mem::take(&mut state.has_change_failed) {
+            true => FetchVerdict::BackOff,
+            false => verdict,
         }
     }
 

@@ -72,6 +72,8 @@ pub(super) struct State {
     pub log: Option<Log>,
     pub protocol: Protocol,
     pub effects: Vec<Effect>,
+    /// The log could not be changed as an effect asked: whoever fetched is to wait before the next attempt.
+    pub has_change_failed: bool,
     pub pending: Vec<PendingProduce>,
     pub acks: AckQueue,
     pub trims: Vec<TrimWaiter>,
@@ -88,6 +90,7 @@ impl PartitionHost {
                 log: Some(log),
                 protocol,
                 effects: Vec::new(),
+                has_change_failed: false,
                 pending: Vec::new(),
                 acks: AckQueue::default(),
                 trims: Vec::new(),

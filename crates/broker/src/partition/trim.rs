@@ -79,20 +79,15 @@ impl PartitionHost {
         let before = log.log_start_offset();
         let moved = operation(log, shard.clock.wall_ms());
         let start = log.log_start_offset();
-        match moved {
-            Ok(deleted) => shard.deletions.add(deleted),
-            Err(error) => {
-                shard.storage_error(&error);
-                return Err(error);
-            }
-        }
+        let moved = moved.map(|deleted| shard.deletions.add(deleted)).inspect_err(|error| shard.storage_error(error));
+        // Also when only the files below it could not be put away.
         if start > before {
             state.protocol.log_start_advanced(start, &mut state.effects);
             self.execute_effects(shard, state);
         }
         // Retention may have closed the last segment.
         self.want_flush(shard, state);
-        Ok(())
+        moved
     }
 
     pub(super) fn release_trims(&self, state: &mut State, low_watermark: Offset) {

@@ -101,7 +101,7 @@ pub struct Replica {
     pub partition: Partition,
     pub now_ms: i64,
     pub effects: Vec<Effect>,
-    /// Truncations asked for are not carried out before [`Replica::finish_truncation`].
+    /// Changes of the log that a leader asks for are not carried out.
     pub slow_disk: bool,
 }
 
@@ -177,7 +177,7 @@ impl Replica {
                 let offsets = self.log.offsets();
                 self.drive(|partition, _, out| partition.truncated(offsets, out));
             }
-            Effect::AdvanceLogStart(start) => self.delete_records(start.get()),
+            Effect::AdvanceLogStart(start) if !self.slow_disk => self.delete_records(start.get()),
             _ => {}
         }
     }

@@ -210,6 +210,11 @@ impl ClassicGroup {
     }
 
     #[cfg(test)]
+    pub fn has_member(&self, member_id: &str) -> bool {
+        self.members.contains_key(member_id)
+    }
+
+    #[cfg(test)]
     fn check_invariants(&self) {
         let waiting = self.members.values().filter(|member| matches!(member.waiting, Waiting::Join(_)));
         assert_eq!(waiting.count(), self.awaiting_join);

@@ -79,6 +79,21 @@ impl ClassicClient {
         }
     }
 
+    /// What it would ask next, if it does not wait for an answer.
+    pub fn ask(&mut self, host: &mut Host) {
+        match self.doing {
+            Doing::MustJoin => self.join(host),
+            Doing::Beating => self.beat(host),
+            Doing::Joining(_) | Doing::Syncing(_) => {}
+        }
+    }
+
+    /// Its session is over, and it may not know yet: it is to find out by itself whose member it still is.
+    pub fn lapse(&mut self) {
+        self.owned.clear();
+        self.reconnect();
+    }
+
     /// The connection broke: whatever was asked is asked again.
     pub fn reconnect(&mut self) {
         if self.doing != Doing::Beating {

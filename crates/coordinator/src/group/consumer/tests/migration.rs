@@ -9,6 +9,7 @@ use tidelog_wire::{ErrorCode, Uuid};
 use super::classic_client::ClassicClient;
 use super::client::Client;
 use super::{Host, SESSION_TIMEOUT_MS, error, join, steady};
+use crate::group::Kind;
 use crate::{GroupConfig, MigrationPolicy, Response};
 
 const PARTITIONS: usize = 6;
@@ -275,6 +276,12 @@ enum Event {
     RestartClassic(usize),
     RestartConsumer(usize),
     Grow(usize),
+    /// A static member's next process speaks the other protocol.
+    ChangeProtocol(usize),
+    /// The request arrives, the answer does not.
+    LoseClassicAnswer(usize),
+    LoseConsumerAnswer(usize),
+    /// Members that are too long silent know that themselves.
     Pass(i64),
     FailOver,
 }
@@ -288,34 +295,96 @@ fn any_event() -> impl Strategy<Value = Event> {
         1 => (0..3usize).prop_map(Event::RestartClassic),
         1 => (0..2usize).prop_map(Event::RestartConsumer),
         1 => (PARTITIONS..PARTITIONS + 3).prop_map(Event::Grow),
-        1 => (1..2_000i64).prop_map(Event::Pass),
+        1 => (0..3usize).prop_map(Event::ChangeProtocol),
+        1 => (0..3usize).prop_map(Event::LoseClassicAnswer),
+        1 => (0..2usize).prop_map(Event::LoseConsumerAnswer),
+        3 => (1..2_000i64).prop_map(Event::Pass),
+        1 => (1..SESSION_TIMEOUT_MS).prop_map(Event::Pass),
         1 => Just(Event::FailOver),
     ]
 }
 
-impl Event {
-    fn happen(&self, world: &mut World) {
-        let World { host, classics, consumers } = world;
-        match *self {
-            Self::Classic(client) => classics[client].step(host),
-            Self::Consumer(client) => consumers[client].work(host),
-            Self::LeaveClassic(client) => classics[client].leave(host),
-            Self::LeaveConsumer(client) => {
-                host.heartbeat(steady(&consumers[client].member_id, -1));
-                consumers[client].abandon();
+fn at<T>(all: &mut [T], index: usize) -> Option<&mut T> {
+    let count = all.len();
+    all.get_mut(index % count.max(1))
+}
+
+impl World {
+    fn happen(&mut self, event: &Event) {
+        let Self { host, classics, consumers } = self;
+        let (classic, consumer) = match *event {
+            Event::Classic(i) | Event::LeaveClassic(i) | Event::RestartClassic(i) | Event::LoseClassicAnswer(i) => {
+                (at(classics, i), None)
             }
-            Self::RestartClassic(client) => classics[client].forget(),
-            Self::RestartConsumer(client) => restart(host, &mut consumers[client]),
-            Self::Grow(count) => {
+            Event::Consumer(i) | Event::LeaveConsumer(i) | Event::RestartConsumer(i) | Event::LoseConsumerAnswer(i) => {
+                (None, at(consumers, i))
+            }
+            _ => (None, None),
+        };
+        match (event, classic, consumer) {
+            (Event::Classic(_), Some(client), _) => client.step(host),
+            (Event::LeaveClassic(_), Some(client), _) => client.leave(host),
+            (Event::RestartClassic(_), Some(client), _) => client.forget(),
+            (Event::LoseClassicAnswer(_), Some(client), _) => {
+                client.ask(host);
+                client.reconnect();
+            }
+            (Event::Consumer(_), _, Some(client)) => client.work(host),
+            (Event::LeaveConsumer(_), _, Some(client)) => {
+                host.heartbeat(steady(&client.member_id, -1));
+                client.abandon();
+            }
+            (Event::RestartConsumer(_), _, Some(client)) => restart(host, client),
+            (Event::LoseConsumerAnswer(_), _, Some(client)) => {
+                host.heartbeat(client.request());
+                client.is_full_due = true;
+            }
+            _ => self.turn(event),
+        }
+    }
+
+    fn turn(&mut self, event: &Event) {
+        let host = &mut self.host;
+        match *event {
+            Event::Grow(count) => {
                 let before = host.topics.partitions_of("t");
                 host.put_topic("t", count.max(before));
             }
-            Self::Pass(ms) => host.pass(ms),
-            Self::FailOver => {
+            Event::ChangeProtocol(index) => self.change_protocol(index),
+            Event::Pass(ms) => self.pass(ms),
+            Event::FailOver => {
                 host.fail_over();
-                classics.iter_mut().for_each(ClassicClient::reconnect);
+                self.classics.iter_mut().for_each(ClassicClient::reconnect);
             }
+            _ => {}
         }
+    }
+
+    fn change_protocol(&mut self, index: usize) {
+        let Self { host, classics, consumers } = self;
+        let instance_id = Some(format!("i{index}"));
+        if let Some(at) = classics.iter().position(|client| client.instance_id == instance_id) {
+            classics.remove(at);
+            let name = format!("changed-{index}-{}", host.requests.len());
+            consumers.push(Client { instance_id, ..Client::new(&name, &["t"]) });
+        } else if let Some(at) = consumers.iter().position(|client| client.instance_id == instance_id) {
+            restart(host, &mut consumers.remove(at));
+            let mut client = ClassicClient::new(&["t"], index == 0);
+            client.instance_id = instance_id;
+            classics.push(client);
+        }
+    }
+
+    fn pass(&mut self, ms: i64) {
+        self.host.pass(ms);
+        let groups = self.host.coordinator.groups();
+        let is_member = |id: &str| match groups.get(super::GROUP).map(|group| &group.kind) {
+            Some(Kind::Classic(group)) => group.has_member(id),
+            Some(Kind::Consumer(group)) => group.members.contains_key(id),
+            None => false,
+        };
+        self.classics.iter_mut().filter(|client| !is_member(&client.member_id)).for_each(ClassicClient::lapse);
+        self.consumers.iter_mut().filter(|client| !is_member(&client.member_id)).for_each(Client::abandon);
     }
 }
 
@@ -336,7 +405,7 @@ proptest! {
         world.classics[1].instance_id = Some("i1".to_owned());
         world.consumers[0].instance_id = Some("i2".to_owned());
         for event in &events {
-            event.happen(&mut world);
+            world.happen(event);
             world.check();
         }
         world.host.assert_log_holds_the_state();

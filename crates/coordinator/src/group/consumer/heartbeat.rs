@@ -45,7 +45,9 @@ fn stay(
     if request.member_epoch == JOIN_EPOCH {
         open(groups, turn, &group_id)?;
     }
-    let group = groups.consumer_mut(&group_id).ok_or_else(|| Refusal::unknown_group(&group_id))?;
+    // Kafka tells a member whose session ended, and whose group went or turned back meanwhile, GROUP_ID_NOT_FOUND: its
+    // client gives up for good (Java) or asks the same for ever (librdkafka before 2.14.3) instead of joining again.
+    let group = groups.consumer_mut(&group_id).ok_or_else(|| Refusal::unknown_member(&group_id, &request.member_id))?;
     let mut decision = Decision { group_id: &group_id, group, turn };
     let member_id = match request.member_id.is_empty() {
         true => Str::from(caller.fresh_member_id.to_string()),

@@ -33,7 +33,7 @@ fn bad_requests_have_their_codes_and_change_nothing() {
         (steady("m2", 1), ErrorCode::UNKNOWN_MEMBER_ID),
         (steady("m2", -1), ErrorCode::UNKNOWN_MEMBER_ID),
         (steady("m1", 2), ErrorCode::FENCED_MEMBER_EPOCH),
-        (Request { group_id: "none".into(), ..steady("m1", 1) }, ErrorCode::GROUP_ID_NOT_FOUND),
+        (Request { group_id: "none".into(), ..steady("m1", 1) }, ErrorCode::UNKNOWN_MEMBER_ID),
         (Request { group_id: "none".into(), ..steady("m1", -1) }, ErrorCode::GROUP_ID_NOT_FOUND),
         (Request { instance_id: Some("i".into()), ..steady("m1", 1) }, ErrorCode::UNKNOWN_MEMBER_ID),
     ];

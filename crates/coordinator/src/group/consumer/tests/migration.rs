@@ -157,6 +157,8 @@ fn a_silent_member_of_the_new_protocol_turns_the_group_back() {
         world.round();
     }
     assert!(!world.is_new_kind());
+    let late = world.host.heartbeat(steady("new-0", 2));
+    assert_eq!(error(&late), ErrorCode::UNKNOWN_MEMBER_ID, "it is to join again");
     world.settle();
 }
 

@@ -1,4 +1,5 @@
 //! Reads one topic from given offsets, without a group: one Fetch on its way to each leader, for all partitions it leads.
+//! [`crate::GroupConsumer`] reads with one too, and says which partitions.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
@@ -12,6 +13,7 @@ use tidelog_wire::messages::{FetchRequest, FetchResponse};
 use tidelog_wire::record::{Record, records};
 use tidelog_wire::record_batch::batches;
 use tidelog_wire::{ErrorCode, Str};
+use tokio::time::{Instant, sleep_until};
 
 use crate::client::Client;
 use crate::error::ClientError;
@@ -61,6 +63,8 @@ struct Position {
 
 struct Fetched {
     node_id: i32,
+    /// Where each partition was to be read from.
+    offsets: HashMap<i32, i64>,
     outcome: Result<FetchResponse, ClientError>,
 }
 
@@ -71,6 +75,11 @@ pub struct Consumer {
     positions: BTreeMap<i32, Position>,
     fetches: FuturesUnordered<BoxFuture<'static, Fetched>>,
     asked: HashSet<i32>,
+    /// Where to go on in a partition whose position is outside its log; `None` is an error.
+    reset_to: Option<StartFrom>,
+    outside: Vec<i32>,
+    /// Nobody is asked before.
+    quiet_until: Option<Instant>,
 }
 
 impl Consumer {
@@ -91,14 +100,33 @@ impl Consumer {
         let offsets = client.offsets(topic, wanted, from).await?;
         let positions =
             offsets.into_iter().map(|(index, next_offset)| (index, Position { next_offset, high_watermark: -1 }));
-        Ok(Self {
+        let positions = positions.collect();
+        Ok(Self { positions, ..Self::idle(client, topic, None, options) })
+    }
+
+    /// Reads nothing until told to.
+    pub(crate) fn idle(client: Client, topic: &str, reset_to: Option<StartFrom>, options: ConsumerOptions) -> Self {
+        Self {
             client,
             topic: topic.to_owned(),
             options,
-            positions: positions.collect(),
+            positions: BTreeMap::new(),
             fetches: FuturesUnordered::new(),
             asked: HashSet::new(),
-        })
+            reset_to,
+            outside: Vec::new(),
+            quiet_until: None,
+        }
+    }
+
+    pub(crate) fn begin(&mut self, partition: i32, next_offset: i64) {
+        self.positions.insert(partition, Position { next_offset, high_watermark: -1 });
+    }
+
+    /// What is on its way of the partition is dropped when it comes.
+    pub(crate) fn end(&mut self, partition: i32) {
+        self.positions.remove(&partition);
+        self.outside.retain(|outside| *outside != partition);
     }
 
     /// The offset of the record to be read next, by partition.
@@ -116,6 +144,11 @@ impl Consumer {
     /// The next records of some partitions, in order within each; none if there were none for `max_wait`.
     /// Cancel safe: an answer that is not taken now is taken by the next call.
     pub async fn poll(&mut self) -> Result<Vec<ConsumedRecord>, ClientError> {
+        if let Some(until) = self.quiet_until {
+            sleep_until(until).await;
+            self.quiet_until = None;
+        }
+        self.come_back_inside().await?;
         self.ask_idle_leaders().await?;
         let Some(fetched) = self.fetches.next().await else {
             tokio::time::sleep(BACK_OFF).await;
@@ -123,13 +156,23 @@ impl Consumer {
         };
         self.asked.remove(&fetched.node_id);
         match fetched.outcome {
-            Ok(response) => self.take(response).await,
+            Ok(response) => self.take(&response, &fetched.offsets),
             Err(error) if error.is_retriable() => {
-                self.look_again(&error).await;
+                self.look_again(&error);
                 Ok(Vec::new())
             }
             Err(error) => Err(error),
         }
+    }
+
+    async fn come_back_inside(&mut self) -> Result<(), ClientError> {
+        if let Some(from) = self.reset_to.filter(|_| !self.outside.is_empty()) {
+            for (index, next_offset) in self.client.offsets(&self.topic, &self.outside, from).await? {
+                self.begin(index, next_offset);
+            }
+            self.outside.clear();
+        }
+        Ok(())
     }
 
     async fn ask_idle_leaders(&mut self) -> Result<(), ClientError> {
@@ -152,8 +195,13 @@ impl Consumer {
         }
         for (node_id, partitions) in by_leader {
             if self.asked.insert(node_id) {
+                let offsets = partitions.iter().map(|asked| (asked.partition, asked.fetch_offset)).collect();
                 let request = self.request(&leaders, partitions);
-                self.fetches.push(Box::pin(fetch(self.client.clone(), node_id, request)));
+                let client = self.client.clone();
+                self.fetches.push(Box::pin(async move {
+                    let outcome = async { Ok(client.broker(node_id).await?.send(&request).await?) }.await;
+                    Fetched { node_id, offsets, outcome }
+                }));
             }
         }
         Ok(())
@@ -172,23 +220,35 @@ impl Consumer {
         }
     }
 
-    async fn take(&mut self, response: FetchResponse) -> Result<Vec<ConsumedRecord>, ClientError> {
+    fn take(
+        &mut self,
+        response: &FetchResponse,
+        asked: &HashMap<i32, i64>,
+    ) -> Result<Vec<ConsumedRecord>, ClientError> {
         if !response.error_code.is_none() {
             let error = ClientError::refused(format!("cannot fetch from {}", self.topic), response.error_code);
-            self.look_again(&error).await;
+            self.look_again(&error);
             return if error.is_retriable() { Ok(Vec::new()) } else { Err(error) };
         }
         let mut taken = Vec::new();
         let mut stale = None;
         for partition in response.responses.iter().flat_map(|topic| &topic.partitions) {
+            // An answer about where it was read before it was given up and taken again would skip records.
+            let position = self.positions.get(&partition.partition_index).map(|position| position.next_offset);
+            if position != asked.get(&partition.partition_index).copied() {
+                continue;
+            }
             match self.take_partition(partition, &mut taken) {
                 Ok(()) => {}
+                Err(ClientError::Refused { code: ErrorCode::OFFSET_OUT_OF_RANGE, .. }) if self.reset_to.is_some() => {
+                    self.outside.push(partition.partition_index);
+                }
                 Err(error) if error.is_retriable() => stale = Some(error),
                 Err(error) => return Err(error),
             }
         }
         if let Some(error) = stale {
-            self.look_again(&error).await;
+            self.look_again(&error);
         }
         Ok(taken)
     }
@@ -219,14 +279,9 @@ impl Consumer {
         Ok(())
     }
 
-    async fn look_again(&mut self, error: &ClientError) {
+    fn look_again(&mut self, error: &ClientError) {
         tracing::debug!(topic = self.topic, %error, "looking for the leaders again");
         self.client.forget_leaders(&self.topic);
-        tokio::time::sleep(BACK_OFF).await;
+        self.quiet_until = Some(Instant::now() + BACK_OFF);
     }
-}
-
-async fn fetch(client: Client, node_id: i32, request: FetchRequest) -> Fetched {
-    let outcome = async { Ok(client.broker(node_id).await?.send(&request).await?) }.await;
-    Fetched { node_id, outcome }
 }

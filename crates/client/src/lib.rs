@@ -2,7 +2,8 @@
 //! and the tests.
 //!
 //! [`Connection`] is one socket: pipelined requests, checked answers. [`Client`] knows a cluster: bootstrap, metadata, who leads
-//! what or coordinates which group, whom to ask again. [`Producer`] and [`Consumer`] move records of one topic, without groups or transactions.
+//! what or coordinates which group, whom to ask again. [`Producer`] and [`Consumer`] move records of one topic, without transactions;
+//! [`GroupConsumer`] reads those partitions that a consumer group's coordinator gives it.
 
 mod bootstrap;
 mod client;
@@ -10,6 +11,7 @@ mod connection;
 mod consumer;
 mod coordinator;
 mod error;
+mod group;
 mod metadata;
 mod net;
 mod offsets;
@@ -22,6 +24,7 @@ pub use client::{Client, ClientOptions};
 pub use connection::{ConnectOptions, Connection, InFlight, ServedVersions};
 pub use consumer::{ConsumedRecord, Consumer, ConsumerOptions, StartFrom};
 pub use error::{ClientError, ConnectError, SendError};
+pub use group::{GroupConsumer, GroupOptions};
 pub use metadata::{Leader, TopicLeaders};
 pub use offsets::OffsetOf;
 pub use producer::{Delivered, Producer, ProducerOptions};

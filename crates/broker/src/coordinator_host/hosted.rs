@@ -11,16 +11,14 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use tidelog_coordinator::{Caller, Coordinator, Outcome, RequestId, Response, Topics};
+use tidelog_coordinator::{BookedTimers, Caller, Coordinator, Outcome, RequestId, Response, Topics, WaitingReplies};
 use tidelog_wire::types::LeaderEpoch;
 use tidelog_wire::{ErrorCode, Uuid};
 use tokio::sync::oneshot;
 use tracing::{info, warn};
 
 use super::batches::Batches;
-use super::booked::BookedTimers;
 use super::topics::ImageTopics;
-use super::waiting::{Decided, Ticket, Waiting};
 use crate::clock::SteadyClock;
 use crate::partition::{AppendOutcome, PartitionHandle, ProduceReply, ReplyTo};
 use crate::shard::Shard;
@@ -34,7 +32,7 @@ pub(crate) struct Hosted {
     pub(super) leader_epoch: LeaderEpoch,
     phase: RefCell<Phase>,
     /// Apart from the phase, because the partition releases replies whenever its high watermark moves.
-    waiting: RefCell<Waiting>,
+    waiting: RefCell<WaitingReplies<usize, Decided>>,
     /// It waits in the turn's list already.
     is_queued: Cell<bool>,
     /// The partition does not vouch any more for what was appended.
@@ -57,6 +55,22 @@ struct Running {
     batches: Batches,
     decided: Vec<Decided>,
     timers: BookedTimers,
+}
+
+/// Where a request's answer goes. Dropped, it tells the request to look for another coordinator.
+type Ticket = oneshot::Sender<Response>;
+
+/// An answer and whose it is.
+struct Decided {
+    ticket: Ticket,
+    response: Response,
+}
+
+impl Decided {
+    fn send(self) {
+        // Whoever asked may have gone.
+        let _ = self.ticket.send(self.response);
+    }
 }
 
 /// Who asks, and for what; see [`Hosted::ask`].
@@ -82,7 +96,7 @@ impl Hosted {
             partition,
             leader_epoch,
             phase: RefCell::new(Phase::Loading),
-            waiting: RefCell::default(),
+            waiting: RefCell::new(WaitingReplies::new(0)),
             is_queued: Cell::new(false),
             has_failed: Cell::new(false),
             wake_up: Cell::new(None),
@@ -184,7 +198,7 @@ impl Hosted {
             };
             let decided = Decided { ticket, response: reply.response };
             match running.batches.is_empty() {
-                true => self.waiting.borrow_mut().answer(decided),
+                true => self.answer(decided),
                 false => running.decided.push(decided),
             }
         }
@@ -204,7 +218,7 @@ impl Hosted {
                 return;
             };
             let (batches, decided) = (running.batches.take(), std::mem::take(&mut running.decided));
-            let append = self.waiting.borrow_mut().append(decided);
+            let append = self.await_append(decided);
             batches.map(|batches| (batches, append))
         };
         let appended = match batches {
@@ -225,6 +239,19 @@ impl Hosted {
         if let Phase::Running(running) = &mut *self.phase.borrow_mut() {
             look(&mut running.coordinator);
         }
+    }
+
+    /// Appends are counted; 0 is what was in the log before the coordinator was.
+    fn await_append(&self, decided: Vec<Decided>) -> usize {
+        let mut waiting = self.waiting.borrow_mut();
+        let append = waiting.appended() + 1;
+        waiting.append(append, decided);
+        append
+    }
+
+    fn answer(&self, decided: Decided) {
+        let released = self.waiting.borrow_mut().answer(decided);
+        released.into_iter().for_each(Decided::send);
     }
 
     fn fail(&self) {
@@ -265,7 +292,10 @@ impl ProduceReply for Hosted {
     /// An append is committed, or will never be known to be. Called while the partition is busy, and leaves it alone.
     fn fill(&self, append: usize, outcome: AppendOutcome) {
         match outcome {
-            AppendOutcome::Stored { .. } => self.waiting.borrow_mut().commit(append),
+            AppendOutcome::Stored { .. } => {
+                let released = self.waiting.borrow_mut().commit(append);
+                released.into_iter().for_each(Decided::send);
+            }
             AppendOutcome::Refused(_) => self.fail(),
         }
     }

@@ -2,16 +2,14 @@
 //!
 //! `tidelog_coordinator` decides, this module gives it a life: it replays the partition's log when a leadership begins
 //! ([`load`]), appends what operations decide, once per turn of the shard ([`hosted`]), sends replies when the high
-//! watermark has passed what they depend on ([`waiting`]), and ends the coordinator with its leadership.
+//! watermark has passed what they depend on, and ends the coordinator with its leadership.
 
 mod batches;
-mod booked;
 mod census;
 mod hosted;
 mod load;
 mod offsets_topic;
 mod topics;
-mod waiting;
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;

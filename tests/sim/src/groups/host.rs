@@ -1,12 +1,12 @@
 //! A coordinator's life on the partition's leader, by the rules of the broker's `coordinator_host`: replayed when a
-//! leadership begins, gone when it ends or an append fails; what is decided is appended at once, and a reply leaves when
-//! the high watermark has passed everything that was appended when it was decided.
+//! leadership begins, gone when it ends or an append fails; what is decided is appended at once. When a reply leaves and
+//! which timers are due, both hosts have told by the coordinator's crate.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use rand::Rng;
-use tidelog_coordinator::{Caller, Coordinator, Outcome, RequestId, Response, TimerKey, Topics};
+use tidelog_coordinator::{BookedTimers, Caller, Coordinator, Outcome, RequestId, Response, Topics, WaitingReplies};
 use tidelog_replication::{Acks, Partition};
 use tidelog_wire::types::Offset;
 use tidelog_wire::{ErrorCode, Uuid};
@@ -21,15 +21,13 @@ use crate::world::{Message, NodeEvent, World};
 pub struct Hosted {
     pub leader_epoch: i32,
     coordinator: Coordinator,
-    timers: BTreeMap<TimerKey, i64>,
+    timers: BookedTimers,
     /// When the next look at the timers is due.
     wake_ms: Option<i64>,
     tickets: BTreeMap<RequestId, Ticket>,
     next_request: u64,
-    /// Where the log ended after the last append, or was found to end.
-    appended: i64,
-    committed: Option<i64>,
-    waiting: VecDeque<Told>,
+    /// By where the log ended after an append, or was found to end.
+    waiting: WaitingReplies<i64, Told>,
     /// Generations and member epochs it has decided on, by group and member; classic generations have no member.
     decided: BTreeMap<(String, String), i32>,
 }
@@ -67,7 +65,7 @@ impl World {
     /// Nobody vouches any more for what was appended: the log is to be read anew.
     pub(crate) fn coordinator_failed(&mut self, id: i32, beyond: i64) {
         let node = self.node(id);
-        if node.hosted.as_ref().is_some_and(|hosted| hosted.appended > beyond) {
+        if node.hosted.as_ref().is_some_and(|hosted| hosted.waiting.appended() > beyond) {
             node.hosted = None;
             node.loading = None;
         }
@@ -89,13 +87,11 @@ impl World {
         node.hosted = Some(Box::new(Hosted {
             leader_epoch,
             coordinator,
-            timers: BTreeMap::new(),
+            timers: BookedTimers::default(),
             wake_ms: None,
             tickets: BTreeMap::new(),
             next_request: 0,
-            appended: end,
-            committed: None,
-            waiting: VecDeque::new(),
+            waiting: WaitingReplies::new(end),
             decided: BTreeMap::new(),
         }));
         self.when_committed(id, end);
@@ -146,12 +142,7 @@ impl World {
         let Some(hosted) = &mut self.node(id).hosted else { return };
         let leader_epoch = hosted.leader_epoch;
         let outcome = operation(&mut hosted.coordinator, now_ms, &OneTopic);
-        for change in outcome.timers {
-            match change.due_ms {
-                Some(due_ms) => hosted.timers.insert(change.key, due_ms),
-                None => hosted.timers.remove(&change.key),
-            };
-        }
+        outcome.timers.into_iter().for_each(|change| hosted.timers.change(change));
         let replies: Vec<(Ticket, Response)> = outcome
             .replies
             .into_iter()
@@ -163,22 +154,29 @@ impl World {
         let value = self.append_decided(id, leader_epoch, outcome.records);
         let node = &mut self.nodes[id as usize - 1];
         let Some(hosted) = &mut node.hosted else { return };
-        for (ticket, response) in replies {
-            let Ticket { member, number, request } = ticket;
-            let end = hosted.appended;
-            let last = node.log.get(end - 1).map(|record| record.value);
-            let told = Told { leader_epoch, end, value, last, member, number, request, response };
-            if !self.checker.lossy {
-                self.ledger.decided(&told, &mut hosted.decided);
-            }
-            hosted.waiting.push_back(told);
-        }
-        let (committed, appended) = (hosted.committed, hosted.appended);
-        if let Some(committed) = committed {
-            self.release_replies(id, committed);
+        let end = if value.is_some() { node.log.end() } else { hosted.waiting.appended() };
+        let last = node.log.get(end - 1).map(|record| record.value);
+        let told = |(Ticket { member, number, request }, response)| Told {
+            leader_epoch,
+            end,
+            value,
+            last,
+            member,
+            number,
+            request,
+            response,
+        };
+        let decided: Vec<Told> = replies.into_iter().map(told).collect();
+        if !self.checker.lossy {
+            decided.iter().for_each(|told| self.ledger.decided(told, &mut hosted.decided));
         }
         if value.is_some() {
-            self.when_committed(id, appended);
+            hosted.waiting.append(end, decided);
+            self.drive(id, |partition, out| partition.appended(Offset(end), now_ms, out));
+            self.when_committed(id, end);
+        } else {
+            let released = decided.into_iter().filter_map(|told| hosted.waiting.answer(told)).collect();
+            self.tell(id, released);
         }
         self.book_group_timers(id);
     }
@@ -188,17 +186,12 @@ impl World {
         if records.is_empty() {
             return None;
         }
-        let (value, now_ms) = (self.next_value, self.now_ms);
+        let value = self.next_value;
         self.next_value += 1;
         self.ledger.store(value, Rc::new(records));
         let node = self.node(id);
         assert_eq!(leads_in(node), Some(leader_epoch), "a coordinator outlives its leadership");
         node.log.append(&[Record { epoch: leader_epoch, value }]);
-        let end = node.log.end();
-        if let Some(hosted) = &mut node.hosted {
-            hosted.appended = end;
-        }
-        self.drive(id, |partition, out| partition.appended(Offset(end), now_ms, out));
         Some(value)
     }
 
@@ -214,11 +207,11 @@ impl World {
     /// The high watermark has passed everything below `through`.
     pub(crate) fn release_replies(&mut self, id: i32, through: i64) {
         let Some(hosted) = &mut self.node(id).hosted else { return };
-        hosted.committed = hosted.committed.max(Some(through));
-        let mut released = Vec::new();
-        while hosted.waiting.front().is_some_and(|told| told.end <= through) {
-            released.extend(hosted.waiting.pop_front());
-        }
+        let released = hosted.waiting.commit(through);
+        self.tell(id, released);
+    }
+
+    fn tell(&mut self, id: i32, released: Vec<Told>) {
         for told in released {
             if !self.checker.lossy {
                 self.ledger.told(&told, &self.checker);
@@ -232,7 +225,7 @@ impl World {
         let now_ms = self.now_ms;
         let Some(hosted) = &mut self.node(id).hosted else { return };
         let leader_epoch = hosted.leader_epoch;
-        let Some(due_ms) = hosted.timers.values().min().copied() else { return };
+        let Some(due_ms) = hosted.timers.next_ms() else { return };
         if hosted.wake_ms.is_none_or(|wake_ms| wake_ms > due_ms) {
             hosted.wake_ms = Some(due_ms);
             self.node_at(id, (due_ms - now_ms).max(0), NodeEvent::GroupTimers { leader_epoch });
@@ -243,11 +236,7 @@ impl World {
         let now_ms = self.now_ms;
         while let Some(hosted) = self.node(id).hosted.as_mut().filter(|hosted| hosted.leader_epoch == leader_epoch) {
             hosted.wake_ms = None;
-            let Some(key) = hosted.timers.iter().find(|(_, due_ms)| **due_ms <= now_ms).map(|(key, _)| key.clone())
-            else {
-                break;
-            };
-            hosted.timers.remove(&key);
+            let Some(key) = hosted.timers.take_due(now_ms) else { break };
             self.act(id, |coordinator, now_ms, topics| coordinator.timer_due(now_ms, topics, key));
         }
         self.book_group_timers(id);

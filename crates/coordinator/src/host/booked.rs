@@ -6,25 +6,28 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 
-use tidelog_coordinator::{TimerChange, TimerKey};
+use crate::{TimerChange, TimerKey};
 
 /// Places in the heap that no timer has any more are swept when there are so many more than timers.
 const STALE_MAX: usize = 1024;
 
+#[derive(Debug)]
 struct Booking {
     due_ms: i64,
     /// Where it stands in the heap; not after `due_ms`.
     place_ms: i64,
 }
 
-#[derive(Default)]
-pub(super) struct BookedTimers {
+/// At most one timer for each key.
+#[derive(Debug, Default)]
+pub struct BookedTimers {
     booked: HashMap<TimerKey, Booking>,
     places: BinaryHeap<Reverse<(i64, TimerKey)>>,
 }
 
 impl BookedTimers {
-    pub(super) fn change(&mut self, change: TimerChange) {
+    /// Books, moves or cancels.
+    pub fn change(&mut self, change: TimerChange) {
         match change.due_ms {
             Some(due_ms) => self.book(change.key, due_ms),
             None => drop(self.booked.remove(&change.key)),
@@ -48,12 +51,12 @@ impl BookedTimers {
     }
 
     /// When to look next; nothing is due before.
-    pub(super) fn next_ms(&self) -> Option<i64> {
+    pub fn next_ms(&self) -> Option<i64> {
         self.places.peek().map(|Reverse((place_ms, _))| *place_ms)
     }
 
     /// Takes one timer that is due.
-    pub(super) fn take_due(&mut self, now_ms: i64) -> Option<TimerKey> {
+    pub fn take_due(&mut self, now_ms: i64) -> Option<TimerKey> {
         while self.next_ms().is_some_and(|place_ms| place_ms <= now_ms) {
             let Reverse((place_ms, key)) = self.places.pop()?;
             let Some(booking) = self.booked.get_mut(&key).filter(|booking| booking.place_ms == place_ms) else {

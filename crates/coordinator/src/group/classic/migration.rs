@@ -35,6 +35,10 @@ impl ClassicGroup {
         self.members.len()
     }
 
+    pub fn has_instance(&self, instance_id: &str) -> bool {
+        self.static_members.contains_key(instance_id)
+    }
+
     pub fn migrant(&self) -> Migrant {
         let members = self.members.iter().map(|(member_id, member)| self.migrant_member(member_id, member));
         Migrant { generation: self.generation, members: members.collect() }

@@ -43,7 +43,7 @@ fn stay(
 ) -> Result<ConsumerGroupHeartbeatResponse, Refusal> {
     let group_id = request.group_id.detached();
     if request.member_epoch == JOIN_EPOCH {
-        open(groups, turn, &group_id)?;
+        open(groups, turn, &group_id, request.instance_id.as_ref())?;
     }
     // Kafka tells a member whose session ended, and whose group went or turned back meanwhile, GROUP_ID_NOT_FOUND: its
     // client gives up for good (Java) or asks the same for ever (librdkafka before 2.14.3) instead of joining again.

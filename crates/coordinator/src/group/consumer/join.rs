@@ -12,11 +12,17 @@ use super::refusal::Refusal;
 use crate::group::{Groups, Kind, classic};
 use crate::turn::Turn;
 
-/// Makes the group, also out of a classic one.
-pub fn open(groups: &mut Groups, turn: &mut Turn, group_id: &Str) -> Result<(), Refusal> {
+/// Makes the group for a member that joins, also out of a classic one.
+pub fn open(groups: &mut Groups, turn: &mut Turn, group_id: &Str, instance_id: Option<&Str>) -> Result<(), Refusal> {
     let group = groups.get_or_create(group_id);
     let Some(classic) = group.as_classic() else { return Ok(()) };
     if !classic.is_empty() {
+        let is_one_more = instance_id.is_none_or(|instance_id| !classic.has_instance(instance_id));
+        let size_max = turn.config.consumer_max_size;
+        // Nobody is to be disturbed for one who is refused then.
+        if is_one_more && classic.member_count() == size_max {
+            return Err(full(size_max));
+        }
         return upgrade(group, turn, group_id);
     }
     classic::tombstone(classic, &mut turn.outcome);
@@ -98,8 +104,12 @@ fn check_size(decision: &Decision<'_, '_>, member_id: &Str) -> Result<(), Refusa
     if members.len() < size_max || members.contains_key(member_id) {
         return Ok(());
     }
+    Err(full(size_max))
+}
+
+fn full(size_max: usize) -> Refusal {
     let message = format!("The consumer group has reached its maximum capacity of {size_max} members.");
-    Err(Refusal::new(ErrorCode::GROUP_MAX_SIZE_REACHED, message))
+    Refusal::new(ErrorCode::GROUP_MAX_SIZE_REACHED, message)
 }
 
 /// The epoch must be the member's, or the one before if an answer may have been lost and the member has not gone beyond

@@ -26,11 +26,11 @@ impl World {
     }
 
     fn with_policy(classics: &[bool], consumers: usize, policy: MigrationPolicy) -> Self {
-        let config = GroupConfig {
-            group_initial_rebalance_delay_ms: 0,
-            consumer_migration_policy: policy,
-            ..GroupConfig::default()
-        };
+        Self::with(classics, consumers, GroupConfig { consumer_migration_policy: policy, ..GroupConfig::default() })
+    }
+
+    fn with(classics: &[bool], consumers: usize, config: GroupConfig) -> Self {
+        let config = GroupConfig { group_initial_rebalance_delay_ms: 0, ..config };
         Self {
             host: Host::with_config(&[("t", PARTITIONS)], config),
             classics: classics.iter().map(|is_cooperative| ClassicClient::new(&["t"], *is_cooperative)).collect(),
@@ -225,6 +225,22 @@ fn the_policy_decides() {
     let gone = world.consumers.remove(0);
     world.host.heartbeat(steady(&gone.member_id, -1));
     assert!(world.is_new_kind(), "it stays what it is");
+    world.settle();
+}
+
+#[test]
+fn who_finds_no_room_leaves_the_group_as_it_was() {
+    let config = GroupConfig { consumer_max_size: 1, ..GroupConfig::default() };
+    let mut world = World::with(&[true], 0, config);
+    world.classics[0].instance_id = Some("i".to_owned());
+    world.settle();
+    assert_eq!(error(&world.host.heartbeat(join("new", &["t"]))), ErrorCode::GROUP_MAX_SIZE_REACHED);
+    assert!(!world.is_new_kind());
+    world.classics[0].step(&mut world.host);
+    assert!(world.classics[0].is_settled());
+    // Who takes a member's place needs none of its own.
+    world.consumers.push(Client { instance_id: Some("i".to_owned()), ..Client::new("new", &["t"]) });
+    world.classics.clear();
     world.settle();
 }
 

@@ -1,4 +1,5 @@
-//! `replication-offset-checkpoint`: high watermarks in Kafka's own text form, written now and then.
+//! `replication-offset-checkpoint`: high watermarks in Kafka's own text form, written now and then. The topic's id is ours:
+//! a name alone would give the high watermark of a deleted topic to the one that was made anew just before a crash.
 //!
 //! A high watermark that is too low costs a little time after a restart and never correctness, so this file is not
 //! synced and a damaged one is ignored.
@@ -6,11 +7,10 @@
 //! ```text
 //! 0                          version
 //! 2                          entries
-//! topic partition offset     one line each
+//! topic partition offset id  one line each
 //! ```
 
 use std::collections::HashMap;
-use std::fmt::Write as _;
 use std::fs;
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -43,7 +43,7 @@ pub(crate) async fn write(shard: &Shard) {
     let mut text = format!("{VERSION}\n{}\n", partitions.len());
     for partition in partitions {
         let id = &partition.id;
-        let _ = writeln!(text, "{} {} {}", id.topic, id.index, partition.high_watermark());
+        text.push_str(&format_line(&id.log_id(), partition.high_watermark()));
     }
     let path = path(shard);
     let written = shard.disk.run(move || {
@@ -57,46 +57,58 @@ pub(crate) async fn write(shard: &Shard) {
     }
 }
 
-/// What the last run wrote, for topics that the local image knows.
+/// What the last run wrote.
 pub(crate) fn read(shard: &Shard) -> HashMap<LogId, Offset> {
-    let text = fs::read_to_string(path(shard)).unwrap_or_default();
-    let image = shard.image();
-    let entry = |(topic, index, offset): (Str, PartitionIndex, Offset)| {
-        let topic_id = image.topic_id(&topic)?;
-        Some((LogId { topic, partition: index, topic_id }, offset))
-    };
-    parse(&text).into_iter().filter_map(entry).collect()
+    parse(&fs::read_to_string(path(shard)).unwrap_or_default())
 }
 
 fn path(shard: &Shard) -> PathBuf {
     shard.log_dir.path().join(FILE_NAME)
 }
 
-fn parse(text: &str) -> Vec<(Str, PartitionIndex, Offset)> {
+fn format_line(id: &LogId, high_watermark: Offset) -> String {
+    format!("{} {} {high_watermark} {}\n", id.topic, id.partition, id.topic_id)
+}
+
+fn parse(text: &str) -> HashMap<LogId, Offset> {
     let mut lines = text.lines();
     if lines.next() != Some(VERSION) {
-        return Vec::new();
+        return HashMap::new();
     }
     lines.skip(1).filter_map(parse_line).collect()
 }
 
-fn parse_line(line: &str) -> Option<(Str, PartitionIndex, Offset)> {
+fn parse_line(line: &str) -> Option<(LogId, Offset)> {
     let mut words = line.split_ascii_whitespace();
     let topic = Str::from(words.next()?.to_owned());
-    let index = PartitionIndex(words.next()?.parse().ok()?);
+    let partition = PartitionIndex(words.next()?.parse().ok()?);
     let offset = Offset(words.next()?.parse().ok()?);
-    words.next().is_none().then_some((topic, index, offset))
+    let topic_id = words.next()?.parse().ok()?;
+    words.next().is_none().then_some((LogId { topic, partition, topic_id }, offset))
 }
 
 #[cfg(test)]
 mod tests {
+    use tidelog_wire::Uuid;
+
     use super::*;
+
+    fn id(topic_id: u128) -> LogId {
+        LogId { topic: Str::from("a"), partition: PartitionIndex(0), topic_id: Uuid::from_u128(topic_id) }
+    }
+
+    #[test]
+    fn a_topic_made_anew_does_not_take_its_predecessors_high_watermark() {
+        let text = format!("0\n1\n{}", format_line(&id(7), Offset(1000)));
+        let read = parse(&text);
+        assert_eq!((read.get(&id(7)), read.get(&id(8))), (Some(&Offset(1000)), None));
+    }
 
     #[test]
     fn damaged_lines_are_left_out() {
-        let entries = parse("0\n3\na 0 17\nb x 1\nc 2\nd 1 -3\n");
-        let offsets: Vec<_> = entries.iter().map(|(topic, _, offset)| (topic.as_str(), offset.get())).collect();
-        assert_eq!(offsets, [("a", 17), ("d", -3)]);
-        assert!(parse("1\n1\na 0 17\n").is_empty());
+        let line = format_line(&id(7), Offset(17));
+        let text = format!("0\n5\na x 1 {0}\n{line}a 2\na 0 3\na 0 3 {0} 5\n", Uuid::ZERO);
+        assert_eq!(parse(&text), HashMap::from([(id(7), Offset(17))]));
+        assert!(parse(&format!("1\n1\n{line}")).is_empty());
     }
 }

@@ -54,11 +54,11 @@ struct Member {
     partition: PartitionHandle,
     position: FetchPosition,
     /// Number of the request that asked it: an earlier request's answer is to an earlier question.
-    asked_in: i32,
+    asked_in: u64,
 }
 
 struct InFlight {
-    number: i32,
+    number: u64,
     sent: Instant,
 }
 
@@ -70,7 +70,8 @@ pub(super) struct Conversation<'a> {
     frames: FrameBuffer,
     session_id: i32,
     session_epoch: i32,
-    next_number: i32,
+    /// Of requests on this connection. On the wire go its lower 32 bits, which nobody compares.
+    next_number: u64,
     in_flight: VecDeque<InFlight>,
     members: HashMap<(Uuid, PartitionIndex), Member>,
     /// Partitions whose answer was a refusal, by when to ask again.
@@ -191,12 +192,14 @@ impl<'a> Conversation<'a> {
             return Ok(());
         }
         let request = request::build(self.shard, (self.session_id, self.session_epoch), named, forgotten);
-        let frame = frame::encode_request::<FetchRequest>(number, Some(&CLIENT_ID), request::VERSION, &request)?;
+        let correlation_id = number as i32;
+        let frame =
+            frame::encode_request::<FetchRequest>(correlation_id, Some(&CLIENT_ID), request::VERSION, &request)?;
         for chunk in frame {
             self.writer.write_all(&chunk).await?;
         }
         self.flush_grace = None;
-        self.next_number = self.next_number.wrapping_add(1);
+        self.next_number += 1;
         self.session_epoch = self.session_epoch.checked_add(1).unwrap_or(1);
         self.in_flight.push_back(InFlight { number, sent: Instant::now() });
         Ok(())
@@ -209,7 +212,7 @@ impl<'a> Conversation<'a> {
     }
 
     /// What the ready partitions have to ask, each noted under this request's number.
-    fn take_named(&mut self, number: i32) -> Vec<(Uuid, PartitionIndex, FetchPosition)> {
+    fn take_named(&mut self, number: u64) -> Vec<(Uuid, PartitionIndex, FetchPosition)> {
         let mut named = Vec::new();
         for partition in self.link.ready.take() {
             partition.fetch_queued.set(false);

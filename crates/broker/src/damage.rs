@@ -2,15 +2,19 @@
 
 use std::rc::Rc;
 
+use tidelog_commitlog::StorageError;
 use tidelog_metadata::{LogPosition, ReplicaReport, Request, TopicIdPartition};
 use tracing::warn;
 
 use crate::partition::PartitionHandle;
 use crate::shard::Shard;
 
-/// Tells the controller that this replica lacks records it acknowledged (DESIGN 7.5). It leads elsewhere then, and the
-/// metadata applier has the damaged records fetched anew. Said once for each partition.
-pub(crate) fn report(shard: &Rc<Shard>, partition: &PartitionHandle) {
+/// A read failed. If records are damaged, tells the controller that this replica lacks what it acknowledged (DESIGN 7.5).
+/// It leads elsewhere then, and the metadata applier has the damaged records fetched anew. Said once for each partition.
+pub(crate) fn report(shard: &Rc<Shard>, partition: &PartitionHandle, error: &StorageError) {
+    if let StorageError::Damaged { offset, .. } = error {
+        partition.damaged_at.set(Some(*offset));
+    }
     if !partition.is_damaged() || partition.damage_reported.replace(true) {
         return;
     }

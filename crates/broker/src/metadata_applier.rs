@@ -164,6 +164,9 @@ impl MetadataApplier {
         let known = self.shard.partitions.get(topic.id, index);
         let is_damaged = |host: &PartitionHandle| host.is_damaged() && self.is_led_by_another(partition);
         if let Some(damaged) = known.as_ref().filter(|host| is_damaged(host)) {
+            if let Err(error) = damaged.admit_damage() {
+                self.shard.storage_error(&error);
+            }
             self.set_aside(damaged);
         }
         let host = match known.filter(|host| !host.stopped.get()) {

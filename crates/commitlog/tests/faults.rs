@@ -350,6 +350,22 @@ fn a_read_that_a_deletion_overtakes_shows_nothing_of_the_successor() {
     assert!(matches!(job.run(), Err(ReadError::Replaced)));
 }
 
+#[test]
+fn a_read_that_a_truncation_overtakes_is_to_be_repeated() {
+    for end in [0, 2] {
+        let (_, dir) = started();
+        let (mut log, _) = dir.log(&small_segments());
+        (0..20).for_each(|_| assert!(append(&mut log, batch(1, 1000)) < Offset(20)));
+        log.flush().unwrap();
+        let Ok(ReadStart::Cold(job)) = log.begin_read(Offset(1), Offset(20), 1 << 20, true) else {
+            panic!("the read was done at once");
+        };
+        log.truncate_to(Offset(end)).unwrap();
+        let read = job.run();
+        assert!(matches!(read, Err(ReadError::Replaced)), "{read:?}");
+    }
+}
+
 /// Three segments of two producers' batches, all durable.
 fn three_segments(dir: &Dir) -> Log {
     let (mut log, _) = dir.log(&small_segments());

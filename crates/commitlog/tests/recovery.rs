@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use support::*;
-use tidelog_commitlog::disk::{Disk, SimDisk};
+use tidelog_commitlog::disk::{Disk, OpenMode, SimDisk};
 use tidelog_commitlog::{
-    AppendError, FlushJob, Log, LogConfig, LogDir, LogDirOptions, LogId, StorageError, UncleanReason,
+    AppendError, FlushJob, Log, LogConfig, LogDir, LogDirOptions, LogId, ReadError, StorageError, UncleanReason,
 };
 use tidelog_wire::Uuid;
 use tidelog_wire::types::{LeaderEpoch, Offset, PartitionIndex};
@@ -112,6 +112,55 @@ fn a_log_damaged_below_its_start_is_filled_again() {
     dir.kill(log);
     let (mut log, report) = dir.log(&LogConfig::default());
     assert_eq!((contents(&mut log), report.unclean), (rest, vec![]));
+}
+
+/// `spoil` is done to the second of three segments while the log is in use.
+fn spoiled_in_use(spoil: impl Fn(&SimDisk, &Path)) {
+    let (disk, mut dir) = started();
+    let mut log = durable(&dir, &small_segments(), 60);
+    let whole = contents(&mut log);
+    let mut names: Vec<_> = disk.list(&dir.log_path()).unwrap().into_iter().map(|entry| entry.name).collect();
+    names.retain(|name| name.ends_with(".log"));
+    names.sort_unstable();
+    spoil(&disk, &dir.log_path().join(&names[1]));
+    // As a process that opened its files anew.
+    dir.log_dir().close_idle_files();
+    dir.log_dir().close_idle_files();
+    let mut from = Offset(0);
+    let offset = loop {
+        match log.read(from, log.log_end_offset(), 1 << 20, true) {
+            Ok(read) => from = headers(&read).last().expect("a batch").next_offset(),
+            Err(ReadError::Storage(StorageError::Damaged { offset, .. })) => break offset,
+            Err(error) => panic!("{error}"),
+        }
+    };
+    log.admit_damage(offset).unwrap();
+    let damage = log.damage().expect("it is admitted").clone();
+    assert_eq!((damage.offset, log.durable_end()), (log.log_end_offset(), log.log_end_offset()));
+    log.truncate_to(damage.offset).unwrap();
+    let kept = contents(&mut log);
+    assert_eq!(kept, whole.slice(..kept.len()));
+    log.append_as_follower(whole.slice(kept.len()..), NOW_MS).unwrap();
+    log.flush().unwrap();
+    dir.kill(log);
+    let (mut log, report) = dir.log(&small_segments());
+    assert_eq!((contents(&mut log), report.unclean), (whole, vec![]));
+}
+
+#[test]
+fn damage_that_shows_in_use_is_cut_like_that_found_at_the_start() {
+    // The magic of the third batch; the end of the file; all of it.
+    spoiled_in_use(|disk, path| disk.flip_bit(path, (2 * batch_bytes() + 16) * 8).unwrap());
+    spoiled_in_use(|disk, path| disk.open(path, OpenMode::Existing).unwrap().set_len(5 * batch_bytes() + 9).unwrap());
+    spoiled_in_use(|disk, path| disk.remove_file(path).unwrap());
+}
+
+#[test]
+fn a_log_that_is_whole_admits_no_damage() {
+    let (_, dir) = started();
+    let mut log = durable(&dir, &small_segments(), 60);
+    (0..60).for_each(|offset| log.admit_damage(Offset(offset)).unwrap());
+    assert_eq!((log.damage(), log.log_end_offset()), (None, Offset(60)));
 }
 
 #[test]

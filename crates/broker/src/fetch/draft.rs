@@ -14,13 +14,15 @@ use tidelog_wire::types::{BrokerId, Offset, PartitionIndex};
 use tidelog_wire::{ErrorCode, Str, Uuid};
 use tokio::sync::oneshot;
 
-use super::slot::TopicKey;
+use super::slot::{TopicKey, find};
 use crate::cluster_view::LeaderHint;
+use crate::damage;
 use crate::partition::{PartitionHandle, read_error_code};
 use crate::shard::Shard;
 
 /// A partition whose records are still to come from a disk thread.
 struct ColdRead {
+    key: TopicKey,
     topic: usize,
     partition: usize,
     job: ReadJob,
@@ -88,7 +90,7 @@ impl Draft {
         };
         let place = self.push(topic, index, data);
         if let Some(job) = job {
-            self.cold.push(ColdRead { topic: place.0, partition: place.1, job });
+            self.cold.push(ColdRead { key: topic.clone(), topic: place.0, partition: place.1, job });
         }
         self.record_bytes += bytes;
         bytes > 0
@@ -203,19 +205,22 @@ impl ColdReads {
 
     /// Runs them side by side on the disk threads and fills the response.
     pub(super) async fn fill(self, shard: &Rc<Shard>, response: &mut FetchResponse) {
-        type Pending = (usize, usize, oneshot::Receiver<Result<Bytes, ReadError>>);
+        type Pending = (TopicKey, usize, usize, oneshot::Receiver<Result<Bytes, ReadError>>);
         let pending: Vec<Pending> = self
             .0
             .into_iter()
-            .map(|read| (read.topic, read.partition, shard.disk.run(move || read.job.run())))
+            .map(|read| (read.key, read.topic, read.partition, shard.disk.run(move || read.job.run())))
             .collect();
-        for (topic, partition, result) in pending {
+        for (key, topic, partition, result) in pending {
             let data = &mut response.responses[topic].partitions[partition];
             match result.await {
                 Ok(Ok(records)) => data.records = Some(records),
                 Ok(Err(error)) => {
                     if let ReadError::Storage(error) = &error {
                         shard.storage_error(error);
+                        if let Some(host) = find(shard, &key, PartitionIndex(data.partition_index)) {
+                            damage::report(shard, &host, error);
+                        }
                     }
                     data.error_code = read_error_code(&error);
                 }

@@ -152,7 +152,7 @@ impl Look<'_> {
             read => {
                 if let Err(ReadError::Storage(error)) = &read {
                     self.shard.storage_error(error);
-                    damage::report(self.shard, partition);
+                    damage::report(self.shard, partition, error);
                 }
                 self.draft.records(&slot.topic, slot.index, marks, read, room, self.call.read_committed);
                 true

@@ -71,7 +71,7 @@ impl Slot {
     }
 }
 
-fn find(shard: &Shard, topic: &TopicKey, index: PartitionIndex) -> Option<PartitionHandle> {
+pub(super) fn find(shard: &Shard, topic: &TopicKey, index: PartitionIndex) -> Option<PartitionHandle> {
     let topic_id = match topic {
         TopicKey::Id(topic_id) => *topic_id,
         TopicKey::Name(name) => shard.image().topic_id(name)?,

@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::rc::Rc;
 
-use tidelog_commitlog::{Log, LogId};
+use tidelog_commitlog::{Log, LogId, StorageError};
 use tidelog_replication::{Effect, EpochEnd, EpochHistory, LogOffsets, Partition as Protocol};
 use tidelog_wire::types::{BrokerId, LeaderEpoch, Offset, PartitionIndex};
 use tidelog_wire::{Str, Uuid};
@@ -56,6 +56,8 @@ pub(crate) struct PartitionHost {
     pub following: Cell<BrokerId>,
     /// This leader isolated itself (DESIGN 7.9).
     pub stepped_aside: Cell<bool>,
+    /// Where a read came upon damaged records. The log is used on as long as nobody else leads: it may be the only one.
+    pub damaged_at: Cell<Option<Offset>>,
     /// The controller was told that durable records are wrong.
     pub damage_reported: Cell<bool>,
     /// Deleted, reassigned or closed: nothing happens to it any more.
@@ -101,6 +103,7 @@ impl PartitionHost {
             fetch_queued: Cell::new(false),
             following: Cell::new(BrokerId::NONE),
             stepped_aside: Cell::new(false),
+            damaged_at: Cell::new(None),
             damage_reported: Cell::new(false),
             stopped: Cell::new(false),
             throttled: Cell::default(),
@@ -132,7 +135,16 @@ impl PartitionHost {
 
     /// Durable records of the log are known to be wrong.
     pub(crate) fn is_damaged(&self) -> bool {
-        self.state.borrow().log.as_ref().is_some_and(|log| log.damage().is_some())
+        let is_log_damaged = || self.state.borrow().log.as_ref().is_some_and(|log| log.damage().is_some());
+        self.damaged_at.get().is_some() || is_log_damaged()
+    }
+
+    /// Another leads now: what is damaged is given up. The host is to be set aside next.
+    pub(crate) fn admit_damage(&self) -> Result<(), StorageError> {
+        match (self.damaged_at.get(), self.state.borrow_mut().log.as_mut()) {
+            (Some(offset), Some(log)) => log.admit_damage(offset),
+            _ => Ok(()),
+        }
     }
 
     pub(crate) fn is_leader(&self) -> bool {

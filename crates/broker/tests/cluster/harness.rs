@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -125,6 +126,12 @@ impl Cluster {
             let up = images.wait_for(|image| image.brokers().filter(|broker| broker.is_active()).count() == count);
             timeout(DEADLINE, up).await.expect("all brokers come up").expect("the node runs");
         }
+    }
+
+    /// The first segment of a topic's partition 0.
+    pub fn log_file(&self, node_id: i32, topic: &str) -> PathBuf {
+        let log_dir = self.directory.path().join(node_id.to_string());
+        log_dir.join(format!("{topic}-0")).join("00000000000000000000.log")
     }
 
     pub fn address(&self, node_id: i32) -> SocketAddr {

@@ -1,5 +1,6 @@
 //! Three brokers: acknowledgements that mean something, leaders that go and come back.
 
+use std::os::unix::fs::FileExt;
 use std::time::Duration;
 
 use tidelog_wire::ErrorCode;
@@ -50,6 +51,28 @@ async fn a_stopped_leader_is_replaced_and_those_who_ask_elsewhere_are_told() {
     let refused = produce(&cluster.connect(other).await, leader.topic_id, batch("c"), -1).await;
     assert_eq!(refused.error_code, ErrorCode::NOT_LEADER_OR_FOLLOWER);
     assert_eq!(refused.current_leader.leader_id, next.node);
+}
+
+/// The device changed bytes of a leader that runs: whoever reads them has it lead no more, and it gets them anew.
+#[tokio::test]
+async fn a_leader_that_comes_upon_damaged_records_hands_over_and_is_repaired() {
+    let cluster = Cluster::start(3).await;
+    let leader = cluster.create_topic("rotten", 3, &[]).await;
+    for round in 0..5 {
+        assert_eq!(produce_somewhere(&cluster, "rotten", "x").await, round);
+    }
+    let size = batch("x").len();
+    let path = cluster.log_file(leader.node, "rotten");
+    let file = std::fs::File::options().write(true).open(&path).expect("the leader's segment");
+    // The magic of the third batch.
+    file.write_all_at(&[0x77], 2 * size as u64 + 16).expect("it is changed");
+    let connection = cluster.connect(leader.node).await;
+    assert_eq!(fetch(&connection, leader.topic_id, 1, 1000).await.error_code, ErrorCode::KAFKA_STORAGE_ERROR);
+    let next = cluster.leader_where("rotten", |now| now.node != leader.node && now.isr == 3).await;
+    let read = fetch(&cluster.connect(next.node).await, leader.topic_id, 0, 1000).await;
+    let good = read.records.expect("records");
+    assert_eq!(good.len(), 5 * size);
+    assert_eq!(std::fs::read(&path).expect("the repaired segment")[..good.len()], good[..]);
 }
 
 #[tokio::test]

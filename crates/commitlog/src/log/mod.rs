@@ -4,6 +4,7 @@ mod append;
 mod clean;
 mod close;
 mod cut;
+mod damage;
 mod deletion;
 mod flush;
 mod open;
@@ -76,7 +77,7 @@ pub struct Log {
     is_changed: bool,
 }
 
-/// Bytes below the durable mark that recovery found to be wrong. They are kept until [`Log::truncate_to`] or
+/// Bytes below the durable mark that recovery, or a read, found to be wrong. They are kept until [`Log::truncate_to`] or
 /// [`Log::truncate_fully_and_start_at`] is told to drop them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Damage {

@@ -128,7 +128,8 @@ impl Log {
 
     fn remove_above(&mut self, offset: Offset, files: &[PathBuf]) -> Result<(), StorageError> {
         self.active = None;
-        self.segments.retain(|segment| segment.base_offset < offset);
+        let kept = self.segments.partition_point(|segment| segment.base_offset < offset);
+        self.segments.drain(kept..).for_each(|segment| segment.slot.retire());
         self.flush.owed.dir_changed |= !files.is_empty();
         files.iter().try_for_each(|file| self.context.remove_file(file))
     }
@@ -142,11 +143,10 @@ impl Log {
             segment.size_bytes = position;
         }
         segment.max_timestamp = None;
+        segment.renew_slot();
         let path = segment.path(&self.dir, names::LOG);
         self.context.synced(&path, file.set_len(segment.size_bytes))?;
-        self.context.synced(&path, file.sync_data())?;
-        segment.slot.pin(false);
-        Ok(())
+        self.context.synced(&path, file.sync_data())
     }
 
     /// Brings everything that describes the log in line with its new end.

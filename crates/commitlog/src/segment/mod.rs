@@ -4,6 +4,7 @@ mod active;
 mod index;
 mod scan;
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -39,6 +40,11 @@ impl Segment {
         dir.join(names::segment_file(self.base_offset, extension))
     }
 
+    /// The segment is cut: what a read under way finds of it does not count, nor is it damage.
+    pub(crate) fn renew_slot(&mut self) {
+        std::mem::take(&mut self.slot).retire();
+    }
+
     pub(crate) fn file(&self, context: &Context, dir: &Path) -> Result<Arc<dyn DiskFile>, StorageError> {
         open_log_file(context, &self.slot, dir, self.base_offset)
     }
@@ -53,5 +59,11 @@ pub(crate) fn open_log_file(
 ) -> Result<Arc<dyn DiskFile>, StorageError> {
     let path = || dir.join(names::segment_file(base_offset, names::LOG));
     let opened = context.files.get(slot, || context.disk.open(&path(), OpenMode::Existing));
-    opened.map_err(|error| StorageError::read("open", &path(), &error))
+    opened.map_err(|error| match error.kind() {
+        ErrorKind::NotFound => {
+            let reason = "the file is gone".to_owned();
+            StorageError::Damaged { path: path(), position: 0, offset: base_offset, reason }
+        }
+        _ => StorageError::read("open", &path(), &error),
+    })
 }

@@ -1,6 +1,6 @@
 //! A Fetch response in the making.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use bytes::Bytes;
@@ -169,6 +169,15 @@ impl Draft {
         });
         self.topics[place].partitions.push(data);
         (place, self.topics[place].partitions.len() - 1)
+    }
+
+    /// All that are in the answer by now.
+    pub(super) fn partitions(&self) -> HashSet<(TopicKey, PartitionIndex)> {
+        let of_topic = |(key, place): (&TopicKey, &usize)| {
+            let key = key.clone();
+            self.topics[*place].partitions.iter().map(move |data| (key.clone(), PartitionIndex(data.partition_index)))
+        };
+        self.by_topic.iter().flat_map(of_topic).collect()
     }
 
     /// The response, and what is still to be read into it.

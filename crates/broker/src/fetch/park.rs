@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::draft::{Draft, Marks};
 use super::look::Look;
 use super::session::{FetchSession, Reader};
-use super::slot::SlotState;
+use super::slot::{Slot, SlotState};
 use crate::call::Reply;
 use crate::net::ListenerInfo;
 use crate::partition::PartitionHandle;
@@ -198,13 +198,16 @@ impl FetchSession {
         });
     }
 
-    /// A full request hears of every partition it named, also of those without records.
+    /// A full request hears of every partition it named, also of those without records, or for whose records there was no
+    /// room.
     fn add_silent_slots(&self, call: &FetchCall, draft: &mut Draft) {
         if self.reader != Reader::Consumer {
             return;
         }
         let slots = self.slots.borrow();
-        for slot in slots.all.iter().flatten().filter(|slot| slot.state == SlotState::Idle) {
+        let told = draft.partitions();
+        let is_silent = |slot: &&Slot| !told.contains(&(slot.topic.clone(), slot.index));
+        for slot in slots.all.iter().flatten().filter(is_silent) {
             if let Some(partition) = &slot.partition
                 && let Ok(view) = call.view(partition, slot.asked.current_leader_epoch, slot.asked.fetch_offset)
             {

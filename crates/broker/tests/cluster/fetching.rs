@@ -123,3 +123,30 @@ async fn offsets_are_found_by_time_and_by_name() {
     let lost = fetch(&connection, leader.topic_id, 0, 0).await;
     assert_eq!((lost.error_code, lost.log_start_offset), (ErrorCode::OFFSET_OUT_OF_RANGE, 1));
 }
+
+/// Java's consumer takes nothing from a full answer that leaves a partition out, and asks the same again.
+#[tokio::test]
+async fn a_full_answer_names_the_partitions_for_which_it_had_no_room() {
+    let cluster = Cluster::start(1).await;
+    let value = "x".repeat(1000);
+    let mut topics = Vec::new();
+    for name in ["one", "two", "three"] {
+        let leader = cluster.create_topic(name, 1, &[]).await;
+        let connection = cluster.connect(leader.node).await;
+        assert_eq!(produce(&connection, leader.topic_id, batch(&value), -1).await.error_code, ErrorCode::NONE);
+        topics.extend(fetch_request(leader.topic_id, 0, 1, 0).topics);
+    }
+    let request = FetchRequest {
+        session_epoch: 0,
+        max_bytes: 1500,
+        max_wait_ms: 500,
+        min_bytes: 1,
+        topics,
+        ..FetchRequest::default()
+    };
+    let response = cluster.connect(1).await.send(&request).await.expect("an answer");
+    let sizes = response.responses.iter().flat_map(|topic| &topic.partitions);
+    let mut sizes: Vec<_> = sizes.map(|data| data.records.as_ref().map_or(0, |records| records.len())).collect();
+    sizes.sort_unstable();
+    assert_eq!(sizes, [0, 0, batch(&value).len()]);
+}

@@ -31,6 +31,8 @@ pub struct Spec {
     first_port: Option<u16>,
     /// Whether the nodes reach each other through [`Network`].
     gated: bool,
+    /// Whether each node stands in a rack of its own.
+    racked: bool,
     /// Where the nodes keep their data instead of in the cluster's own temporary directory.
     data_root: Option<PathBuf>,
     settings: String,
@@ -51,6 +53,12 @@ impl Spec {
         self
     }
 
+    /// Consumers that name a node's rack, [`rack`], are sent there.
+    pub fn racked(mut self) -> Spec {
+        self.racked = true;
+        self.set("replica.selector.class", "org.apache.kafka.common.replica.RackAwareReplicaSelector")
+    }
+
     pub fn data_root(mut self, dir: &Path) -> Spec {
         self.data_root = Some(dir.to_path_buf());
         self
@@ -61,6 +69,11 @@ impl Spec {
         writeln!(self.settings, "{key}={value}").expect("writing to a string");
         self
     }
+}
+
+/// Where a node of a racked cluster stands.
+pub fn rack(id: i32) -> String {
+    format!("rack-{id}")
 }
 
 /// The ports of one node; `seen_` are those that other nodes use, in front of which a gate may stand.
@@ -451,6 +464,7 @@ fn properties(target: Target, spec: &Spec, id: i32, node: &Node, voters: &str) -
         Target::Tidelog => format!("admin.listener=http://127.0.0.1:{}\n", ports.admin),
         Target::Kafka => String::new(),
     };
+    let rack = if spec.racked { format!("broker.rack={}\n", rack(id)) } else { String::new() };
     format!(
         "process.roles=broker,controller\n\
          node.id={id}\n\
@@ -461,7 +475,7 @@ fn properties(target: Target, spec: &Spec, id: i32, node: &Node, voters: &str) -
          controller.listener.names=CONTROLLER\n\
          listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,REPLICATION:PLAINTEXT\n\
          log.dirs={data}\n\
-         {admin}{parity}{settings}",
+         {admin}{rack}{parity}{settings}",
         controller = ports.controller,
         data = node.data.display(),
         parity = target.parity_settings(spec.brokers),

@@ -95,7 +95,13 @@ pub(crate) fn pending_member_due(groups: &mut Groups, turn: &mut Turn, group_id:
     }
 }
 
-/// After a change of coordinator every member has a whole session timeout to find the new one.
+/// After a change of coordinator every member has a whole session timeout to find the new one. `group.max.size` may have
+/// been larger before: the members of a group beyond it commit, and those who join again first stay.
 pub(crate) fn loaded(groups: &mut Groups, turn: &mut Turn) {
-    groups.by_id.values_mut().filter_map(Group::as_classic_mut).for_each(|group| everybody_heard_of(group, turn));
+    for group in groups.by_id.values_mut().filter_map(Group::as_classic_mut) {
+        everybody_heard_of(group, turn);
+        if group.members.len() > turn.config.group_max_size {
+            rebalance::prepare_or_complete(group, turn);
+        }
+    }
 }

@@ -41,6 +41,34 @@ fn a_generation_that_was_not_complete_is_forgotten() {
 }
 
 #[test]
+fn a_group_that_is_too_large_is_rebalanced_and_those_who_come_first_stay() {
+    let table = [(4, "Stable"), (3, "Stable"), (2, "PreparingRebalance"), (1, "PreparingRebalance")];
+    for (size_max, state) in table {
+        let mut story = Story::new();
+        let clients = story.stable(3);
+        story.host.config = GroupConfig { group_max_size: size_max, ..Default::default() }.into();
+        story.host.fail_over();
+        assert_eq!(story.state(), state, "at most {size_max}");
+        if state == "Stable" {
+            assert_eq!(story.heartbeat(&clients[2]), ErrorCode::NONE);
+            continue;
+        }
+        assert_eq!(story.heartbeat(&clients[2]), ErrorCode::REBALANCE_IN_PROGRESS);
+        let requests: Vec<_> =
+            clients.iter().map(|client| story.join(join_request(&client.member_id, &["range"]))).collect();
+        let (stay, go) = requests.split_at(size_max);
+        for request in go {
+            assert_eq!(story.joined(*request).error_code, ErrorCode::GROUP_MAX_SIZE_REACHED);
+        }
+        let stay: Vec<_> = stay.iter().map(|request| story.client(*request)).collect();
+        assert!(stay.iter().all(|client| client.generation == 2));
+        story.sync_all(&stay);
+        assert_eq!((story.state(), story.group().members.len()), ("Stable", size_max));
+        assert_eq!(story.join_error(join_request("", &["range"])), ErrorCode::GROUP_MAX_SIZE_REACHED);
+    }
+}
+
+#[test]
 fn static_members_are_known_to_the_new_coordinator() {
     let mut story = Story::new();
     let one = story.join(static_join("one", ""));

@@ -190,6 +190,32 @@ fn a_full_group_takes_nobody_new() {
 }
 
 #[test]
+fn a_group_that_is_too_large_keeps_its_members_and_takes_nobody_new() {
+    let mut host = Host::new(&[("t", 4)]);
+    let mut clients = ["m1", "m2", "m3"].map(|member_id| Client::new(member_id, &["t"]));
+    settle(&mut host, &mut clients);
+    host.config = GroupConfig { consumer_max_size: 2, ..GroupConfig::default() }.into();
+    host.fail_over();
+    let epoch = clients[0].epoch;
+    for client in &mut clients {
+        client.beat(&mut host);
+        assert_eq!((client.epoch, client.owned.is_empty()), (epoch, false), "nothing moves");
+    }
+    let table = [
+        ("m4", ErrorCode::GROUP_MAX_SIZE_REACHED, "is new"),
+        ("m1", ErrorCode::NONE, "joins again"),
+        ("m3", ErrorCode::NONE, "joins again"),
+    ];
+    for (member_id, code, why) in table {
+        assert_eq!(error(&host.heartbeat(join(member_id, &["t"]))), code, "{member_id} {why}");
+    }
+    host.heartbeat(ConsumerGroupHeartbeatRequest { member_epoch: -1, ..join("m1", &["t"]) });
+    assert_eq!(error(&host.heartbeat(join("m4", &["t"]))), ErrorCode::GROUP_MAX_SIZE_REACHED, "there are two still");
+    host.heartbeat(ConsumerGroupHeartbeatRequest { member_epoch: -1, ..join("m2", &["t"]) });
+    assert_eq!(error(&host.heartbeat(join("m4", &["t"]))), ErrorCode::NONE, "a place is free");
+}
+
+#[test]
 fn the_group_goes_by_the_assignor_that_most_members_want() {
     let mut host = Host::new(&[("a", 2), ("b", 2)]);
     let ranged = |member_id| ConsumerGroupHeartbeatRequest {

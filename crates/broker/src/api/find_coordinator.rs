@@ -1,9 +1,12 @@
 //! FindCoordinator (10): the broker that coordinates a group.
 //!
 //! v1 tells what is looked for, v3 flexible, v4 many keys at once (KIP-699), v5 and v6 more error codes and share groups.
-//! The first question about a group makes the topic of committed offsets. Transactions and share groups are not served
-//! yet, and refused. A question about a coordinator that just died in front of us is held until the image changes, as
-//! in Metadata.
+//! The first question about a group makes the topic of committed offsets. A question about a coordinator that just died in
+//! front of us is held until the image changes, as in Metadata.
+//!
+//! Transactions and share groups are not served. Their keys are refused with a code that the Java client takes for final,
+//! and whose message it shows; after one that may be retried it would ask for ever. librdkafka asks until its time is up
+//! after any code but a lack of rights.
 
 use std::ops::RangeInclusive;
 use std::rc::Rc;
@@ -25,6 +28,8 @@ use crate::shard::Shard;
 /// How long a question is held while there is no leader.
 const HOLD_MAX: Duration = Duration::from_millis(500);
 const GROUP: i8 = 0;
+const TRANSACTION: i8 = 1;
+const SHARE: i8 = 2;
 
 pub(crate) struct FindCoordinator;
 
@@ -44,7 +49,9 @@ impl Api for FindCoordinator {
         let image = context.shard.image();
         let found = keys.into_iter().map(|key| match request.key_type {
             GROUP => coordinator_of(&context, &image, key),
-            _ => refused(key, ErrorCode::INVALID_REQUEST, "only consumer groups are coordinated here"),
+            TRANSACTION => refused(key, ErrorCode::INVALID_REQUEST, "transactions are not supported by this cluster"),
+            SHARE => refused(key, ErrorCode::INVALID_REQUEST, "share groups are not supported by this cluster"),
+            _ => refused(key, ErrorCode::INVALID_REQUEST, "there is no such type of coordinator"),
         });
         in_version(context.version, found.collect())
     }

@@ -119,16 +119,35 @@ async fn only_administration_tools_write_to_the_offsets_topic() {
 }
 
 #[tokio::test]
-async fn transactions_have_no_coordinator_yet() {
+async fn each_key_of_what_is_not_coordinated_is_refused_for_good_and_with_a_reason() {
     let cluster = Cluster::start(1).await;
-    let request = FindCoordinatorRequest {
-        key_type: 1,
-        coordinator_keys: vec![Str::from_static("transactional")],
-        ..FindCoordinatorRequest::default()
-    };
-    let response = cluster.connect(1).await.send(&request).await.expect("an answer");
-    assert_eq!(response.coordinators[0].error_code, ErrorCode::INVALID_REQUEST);
-    assert_eq!(response.coordinators[0].node_id, -1);
+    let client = cluster.connect(1).await;
+    let table = [(1, "transactions"), (2, "share groups"), (3, "no such type")];
+    for (key_type, reason) in table {
+        for version in 1..=6 {
+            let (key, other) = (Str::from_static("one"), Str::from_static("two"));
+            let is_batched = version >= 4;
+            let request = FindCoordinatorRequest {
+                key_type,
+                key: if is_batched { Str::default() } else { key.clone() },
+                coordinator_keys: if is_batched { vec![key, other] } else { Vec::new() },
+            };
+            let response = client.send_at_most(&request, version).await.expect("an answer");
+            let first = (response.error_code, response.error_message.clone(), response.node_id);
+            let answers: Vec<_> = match is_batched {
+                false => vec![first],
+                true => {
+                    let each = response.coordinators.into_iter();
+                    each.map(|found| (found.error_code, found.error_message, found.node_id)).collect()
+                }
+            };
+            assert_eq!(answers.len(), if is_batched { 2 } else { 1 });
+            for (code, message, node_id) in answers {
+                assert_eq!((code, node_id), (ErrorCode::INVALID_REQUEST, -1), "{key_type} in version {version}");
+                assert!(!code.is_retriable() && message.is_some_and(|message| message.contains(reason)));
+            }
+        }
+    }
 }
 
 const GROUP_RESOURCE: i8 = 32;

@@ -285,3 +285,45 @@ impl Consumer {
         self.quiet_until = Some(Instant::now() + BACK_OFF);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tidelog_wire::messages::fetch_response::FetchableTopicResponse;
+
+    use super::*;
+    use crate::ClientOptions;
+
+    fn reader(reset_to: Option<StartFrom>) -> Consumer {
+        let client = Client::unconnected("localhost:1", ClientOptions::default()).expect("an address");
+        let mut reader = Consumer::idle(client, "t", reset_to, ConsumerOptions::default());
+        reader.begin(0, 5);
+        reader
+    }
+
+    fn answer(error_code: ErrorCode) -> FetchResponse {
+        let partition = PartitionData { error_code, high_watermark: 5, ..Default::default() };
+        let topic = FetchableTopicResponse { partitions: vec![partition], ..Default::default() };
+        FetchResponse { responses: vec![topic], ..Default::default() }
+    }
+
+    #[test]
+    fn an_answer_about_a_former_position_is_dropped() {
+        for (asked, is_taken) in [(Some(9), false), (None, false), (Some(5), true)] {
+            let mut reader = reader(None);
+            let asked = asked.map(|offset| (0, offset)).into_iter().collect();
+            assert_eq!(reader.take(&answer(ErrorCode::NONE), &asked), Ok(Vec::new()));
+            assert_eq!(reader.is_at_end(), is_taken, "{asked:?}");
+        }
+    }
+
+    #[test]
+    fn a_position_outside_the_log_is_an_error_unless_there_is_a_place_to_go_on() {
+        let asked = HashMap::from([(0, 5)]);
+        assert!(reader(None).take(&answer(ErrorCode::OFFSET_OUT_OF_RANGE), &asked).is_err());
+        let mut reader = reader(Some(StartFrom::Earliest));
+        assert_eq!(reader.take(&answer(ErrorCode::OFFSET_OUT_OF_RANGE), &asked), Ok(Vec::new()));
+        assert_eq!(reader.outside, [0]);
+        reader.end(0);
+        assert!(reader.outside.is_empty(), "what is given up is not looked for");
+    }
+}

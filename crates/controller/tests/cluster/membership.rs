@@ -2,7 +2,7 @@
 
 use tidelog_wire::ErrorCode;
 
-use super::nodes::{Cluster, active_of, eventually};
+use super::nodes::{Cluster, DEADLINE, active_of, eventually};
 use super::{create_topic, error_of, serve_as_broker};
 
 #[tokio::test]
@@ -23,6 +23,23 @@ async fn a_broker_that_is_no_voter_learns_everything_and_is_forgotten_when_dead(
         voter.handle.quorum().await.is_ok_and(|quorum| quorum.observers.is_empty())
     })
     .await;
+}
+
+/// A broker that does not vote takes any free port for the quorum's messages, another one after each restart.
+#[tokio::test]
+async fn a_learner_that_comes_back_with_another_address_is_reached_there_at_once() {
+    let mut cluster = Cluster::new(1);
+    let patient = |options: &mut tidelog_controller::ControllerOptions| {
+        options.timing.learner_expiry = 2 * DEADLINE;
+    };
+    let voter = cluster.start_with(1, patient).unwrap();
+    let _session = serve_as_broker(&voter).await;
+    let learner = cluster.start_with(4, patient).unwrap();
+    learner.sees("the cluster", |image| image.cluster_id().is_some()).await;
+    learner.kill();
+    assert_eq!(error_of(&voter.handle.submit(create_topic("meanwhile")).await.unwrap()), ErrorCode::NONE);
+    let back = cluster.start_with(4, patient).unwrap();
+    back.sees("what came meanwhile", |image| image.topic("meanwhile").is_some()).await;
 }
 
 #[tokio::test]

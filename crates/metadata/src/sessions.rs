@@ -155,9 +155,13 @@ impl Sessions {
         session.is_some_and(|session| !session.stalled) && self.is_live(broker.broker_id, now_ms)
     }
 
-    /// Drops a session without a verdict: its broker registered anew or was fenced by other means.
-    pub fn forget(&mut self, broker_id: BrokerId) {
-        self.sessions.remove(&broker_id);
+    /// Drops the session of an earlier incarnation without a verdict. A registration that is answered a second time may
+    /// find its own session open already.
+    pub fn registered(&mut self, broker: BrokerIdentity) {
+        let is_earlier = |session: &Session| session.broker.broker_epoch < broker.broker_epoch;
+        if self.sessions.get(&broker.broker_id).is_some_and(is_earlier) {
+            self.sessions.remove(&broker.broker_id);
+        }
     }
 
     fn heartbeat(&mut self, broker: BrokerIdentity, stalled_ms: i64, now_ms: i64) -> Option<SessionVerdict> {

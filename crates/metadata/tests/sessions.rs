@@ -119,6 +119,17 @@ fn events_of_an_earlier_incarnation_change_nothing() {
     assert!(sessions.is_healthy(A_REBORN, 150));
     assert!(!sessions.is_healthy(A, 150));
     assert_eq!(sessions.next_deadline_ms(), Some(1600));
-    sessions.forget(A.broker_id);
+    sessions.registered(A);
+    assert_eq!(sessions.next_deadline_ms(), Some(1600));
+    sessions.registered(BrokerIdentity { broker_epoch: BrokerEpoch(30), ..A });
     assert_eq!(sessions.next_deadline_ms(), None);
+}
+
+/// The broker asked twice, and had the first answer when the second was decided.
+#[test]
+fn a_registration_that_is_answered_again_leaves_the_session_it_led_to() {
+    let mut sessions = open(0);
+    sessions.registered(A);
+    sessions.on_event(StreamEnded(A), 100);
+    assert_eq!(sessions.tick(300), [Fence(A)], "nobody would ever notice that it is dead");
 }

@@ -228,8 +228,8 @@ impl ActiveController {
     /// Keeps the sessions in step with what has been applied.
     fn decided(&mut self, request: &Request, response: &Response) {
         self.unfencing_over(request);
-        if let (Request::RegisterBroker(registration), Response::RegisterBroker(Ok(_))) = (request, response) {
-            self.sessions.forget(registration.broker_id);
+        if let (Request::RegisterBroker(registration), Response::RegisterBroker(Ok(epoch))) = (request, response) {
+            self.sessions.registered(BrokerIdentity { broker_id: registration.broker_id, broker_epoch: *epoch });
         }
         if let Response::FenceBroker(Err(error)) | Response::UnfenceBroker(Err(error)) = response {
             tracing::debug!(%error, ?request, "refused");

@@ -203,7 +203,7 @@ async fn groups_with_configs(cluster: &Cluster, node: i32) -> Vec<String> {
     response.config_resources.iter().map(|resource| resource.resource_name.to_string()).collect()
 }
 
-/// A heartbeat that has nothing to say; with epoch 0 it joins.
+/// A heartbeat that has nothing to say; with epoch 0 it joins. A coordinator that has just been made may still load.
 async fn heartbeat(client: &Connection, epoch: i32) -> ConsumerGroupHeartbeatResponse {
     let joining = ConsumerGroupHeartbeatRequest {
         rebalance_timeout_ms: 60_000,
@@ -217,9 +217,16 @@ async fn heartbeat(client: &Connection, epoch: i32) -> ConsumerGroupHeartbeatRes
         member_epoch: epoch,
         ..if epoch == 0 { joining } else { ConsumerGroupHeartbeatRequest::default() }
     };
-    let response = client.send(&request).await.expect("an answer");
-    assert_eq!(response.error_code, ErrorCode::NONE, "{:?}", response.error_message);
-    response
+    let deadline = Instant::now() + DEADLINE;
+    loop {
+        let response = client.send(&request).await.expect("an answer");
+        if response.error_code != ErrorCode::COORDINATOR_LOAD_IN_PROGRESS {
+            assert_eq!(response.error_code, ErrorCode::NONE, "{:?}", response.error_message);
+            return response;
+        }
+        assert!(Instant::now() < deadline, "still loading");
+        sleep(Duration::from_millis(10)).await;
+    }
 }
 
 /// Heartbeats of a member until it is told this interval; it stays what it is all the while.

@@ -47,14 +47,28 @@ impl Reader {
         .with_context(|| fs::read_to_string(&self.log).unwrap_or_default())
     }
 
+    /// Writes to the new topic until something of it is shown. A reader that compares its position with the new leader
+    /// only when there are records already takes the topic for one that was cut, and goes on at its end (KIP-320).
+    fn wait_arrived(&self, cluster: &Cluster) -> Result<()> {
+        let mut rounds = 0..;
+        wait::for_condition("the reader is in the new topic", cluster.target().recovery_limit(), || {
+            produce(cluster, &format!("early-{}", rounds.next().unwrap_or_default()), 1)?;
+            Ok(fs::read_to_string(&self.log)?.lines().any(is_of_new_topic))
+        })
+    }
+
     /// Once something of the new topic was shown, nothing of the old one may be.
     fn check(&self) -> Result<()> {
         let printed = fs::read_to_string(&self.log)?;
-        let mut rest = printed.lines().skip_while(|line| !line.starts_with("new-"));
+        let mut rest = printed.lines().skip_while(|line| !is_of_new_topic(line));
         let stale = rest.find(|line| line.starts_with("old-"));
         ensure!(stale.is_none(), "{stale:?} is shown in the new topic");
         Ok(())
     }
+}
+
+fn is_of_new_topic(line: &str) -> bool {
+    line.starts_with("early-") || line.starts_with("new-")
 }
 
 fn produce(cluster: &Cluster, prefix: &str, count: usize) -> Result<()> {
@@ -104,6 +118,7 @@ fn follow(cluster: &Cluster, writers: Vec<Writer>, raises_epoch: bool) -> Result
         }
         delete_and_recreate(cluster, topic, &[2, 3])?;
     }
+    reader.wait_arrived(cluster)?;
     produce(cluster, "new", NEW_RECORDS)?;
     reader.wait_for(cluster, "new", NEW_RECORDS)?;
     reader.check()?;

@@ -235,8 +235,8 @@ fn an_older_image_changes_nothing() {
     assert_eq!(one.position().map(|position| position.leader_epoch), Some(LeaderEpoch(2)));
 }
 
-#[test]
-fn a_leadership_waits_for_the_truncation_under_way() {
+/// A leader, and a follower that was told by it to cut its log and is not done yet.
+fn truncation_under_way() -> (Replica, Replica) {
     let mut one = Replica::with_log(1, &[1, 2]);
     let mut two = Replica::with_log(2, &[1, 1, 1]);
     two.slow_disk = true;
@@ -244,6 +244,12 @@ fn a_leadership_waits_for_the_truncation_under_way() {
     two.apply(&image(1, 3, &[1, 2]));
     two.fetch_from(&mut one);
     assert_eq!(two.position(), None, "nothing is asked meanwhile");
+    (one, two)
+}
+
+#[test]
+fn a_leadership_waits_for_the_truncation_under_way() {
+    let (_, mut two) = truncation_under_way();
     two.apply(&image(2, 4, &[2]));
     assert!(!two.partition.is_leader());
     two.effects.clear();
@@ -256,13 +262,7 @@ fn a_leadership_waits_for_the_truncation_under_way() {
 /// A read failed, or the disk is full: the log is as it was.
 #[test]
 fn a_truncation_that_failed_is_asked_for_again() {
-    let mut one = Replica::with_log(1, &[1, 2]);
-    let mut two = Replica::with_log(2, &[1, 1, 1]);
-    two.slow_disk = true;
-    one.apply(&image(1, 3, &[1, 2]));
-    two.apply(&image(1, 3, &[1, 2]));
-    two.fetch_from(&mut one);
-    assert_eq!(two.position(), None);
+    let (mut one, mut two) = truncation_under_way();
     two.drive(|partition, _, out| partition.change_failed(out));
     two.slow_disk = false;
     two.catch_up(&mut one);
@@ -271,12 +271,7 @@ fn a_truncation_that_failed_is_asked_for_again() {
 
 #[test]
 fn a_leadership_does_not_wait_for_a_truncation_that_failed() {
-    let mut one = Replica::with_log(1, &[1, 2]);
-    let mut two = Replica::with_log(2, &[1, 1, 1]);
-    two.slow_disk = true;
-    one.apply(&image(1, 3, &[1, 2]));
-    two.apply(&image(1, 3, &[1, 2]));
-    two.fetch_from(&mut one);
+    let (_, mut two) = truncation_under_way();
     two.drive(|partition, _, out| partition.change_failed(out));
     two.apply(&image(2, 4, &[2]));
     assert!(two.partition.is_leader());

@@ -19,7 +19,8 @@ pub(super) fn lower_priority() {
     }
 }
 
-/// Rests twice as long as it worked, if anything was flushed meanwhile: two thirds of the device's time are left to producers.
+/// Rests twice as long as it worked, if anything was flushed meanwhile: two thirds of the device's time are left to
+/// producers.
 pub(super) struct Courtesy {
     flushes: Arc<AtomicU64>,
     seen: u64,

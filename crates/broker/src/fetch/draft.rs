@@ -226,9 +226,9 @@ impl ColdReads {
                 Ok(Ok(records)) => data.records = Some(records),
                 Ok(Err(error)) => {
                     if let ReadError::Storage(error) = &error {
-                        shard.storage_error(error);
-                        if let Some(host) = find(shard, &key, PartitionIndex(data.partition_index)) {
-                            damage::report(shard, &host, error);
+                        match find(shard, &key, PartitionIndex(data.partition_index)) {
+                            Some(host) => damage::read_failed(shard, &host, error),
+                            None => shard.storage_error(error),
                         }
                     }
                     data.error_code = read_error_code(&error);

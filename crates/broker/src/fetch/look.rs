@@ -151,8 +151,7 @@ impl Look<'_> {
             Ok(ReadStart::Ready(records)) if records.is_empty() => false,
             read => {
                 if let Err(ReadError::Storage(error)) = &read {
-                    self.shard.storage_error(error);
-                    damage::report(self.shard, partition, error);
+                    damage::read_failed(self.shard, partition, error);
                 }
                 self.draft.records(&slot.topic, slot.index, marks, read, room, self.call.read_committed);
                 true

@@ -3,7 +3,7 @@
 use tidelog_wire::ErrorCode;
 use tidelog_wire::messages::{OffsetFetchRequest, OffsetFetchResponse};
 
-use super::member::{Partition, Partitions, Start, Starts};
+use super::member::{Partition, Partitions, Start, Starts, is_told_of};
 use crate::client::Client;
 use crate::consumer::StartFrom;
 use crate::error::ClientError;
@@ -58,10 +58,8 @@ fn committed(wanted: &Partitions, answer: &OffsetFetchResponse) -> Result<Starts
     for topic in &group.topics {
         for found in &topic.partitions {
             found.error_code.ok()?;
-            // Versions that name topics do not tell the id; there is one topic. -1 stands for no commit.
-            let is_meant = |(topic_id, index): &&Partition| {
-                *index == found.partition_index && (topic.topic_id.is_zero() || topic.topic_id == *topic_id)
-            };
+            let is_meant = |asked: &&Partition| is_told_of(asked, topic.topic_id, found.partition_index);
+            // -1 stands for no commit.
             let meant = wanted.iter().filter(is_meant).filter(|_| found.committed_offset >= 0);
             let start = Start { next_offset: found.committed_offset, is_committed: true };
             starts.extend(meant.map(|partition| (*partition, start)));

@@ -69,8 +69,12 @@ impl GroupConsumer {
     /// The next records of the partitions that are the member's now, in order within each; perhaps none. Has to be called
     /// again and again for the member to live. Cancel safe.
     pub async fn poll(&mut self) -> Result<Vec<ConsumedRecord>, ClientError> {
+        self.step(true).await
+    }
+
+    async fn step(&mut self, may_read: bool) -> Result<Vec<ConsumedRecord>, ClientError> {
         let now = self.act();
-        let reads = !self.reader.positions().is_empty();
+        let reads = may_read && !self.reader.positions().is_empty();
         tokio::select! {
             answer = answered(&mut self.heartbeat) => self.heard(answer)?,
             answer = answered(&mut self.begin) => self.begun(answer)?,
@@ -115,13 +119,7 @@ impl GroupConsumer {
 
     async fn wait_left(&mut self) -> Result<(), ClientError> {
         while !self.member.has_left() {
-            let now = self.act();
-            tokio::select! {
-                answer = answered(&mut self.heartbeat) => self.heard(answer)?,
-                answer = answered(&mut self.begin) => self.begun(answer)?,
-                answer = answered(&mut self.commit) => self.committed(answer)?,
-                () = woken(self.member.wake_at(now.into_std())) => {}
-            }
+            self.step(false).await?;
         }
         Ok(())
     }

@@ -421,10 +421,7 @@ impl Member {
         let mut failed = None;
         for topic in &answer.topics {
             for partition in &topic.partitions {
-                // Versions that name topics do not tell the id; there is one topic.
-                let is_meant = |(topic_id, index): &Partition| {
-                    *index == partition.partition_index && (topic.topic_id.is_zero() || topic.topic_id == *topic_id)
-                };
+                let is_meant = |owned| is_told_of(owned, topic.topic_id, partition.partition_index);
                 for (owned, offset) in committing.iter().filter(|(owned, _)| is_meant(owned)) {
                     match (partition.error_code, self.owned.get_mut(owned)) {
                         (ErrorCode::NONE, Some(progress)) => progress.committed = Some(*offset),
@@ -488,6 +485,12 @@ impl Member {
         }
         Ok(())
     }
+}
+
+/// Whether an answer about this topic and partition is about `asked`. Versions that name topics do not tell the id; there
+/// is one topic.
+pub(super) fn is_told_of(asked: &Partition, topic_id: Uuid, index: i32) -> bool {
+    index == asked.1 && (topic_id.is_zero() || topic_id == asked.0)
 }
 
 fn is_about_coordinator(code: ErrorCode) -> bool {

@@ -1,8 +1,10 @@
 //! Buffers of large reads, used again: fresh pages cost the kernel three times what it takes to fill them.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 
 use bytes::Bytes;
+
+use crate::files::lock;
 
 /// Smaller reads take what the allocator has at hand.
 const POOLED_BYTES_MIN: usize = 32 << 10;
@@ -22,7 +24,7 @@ impl ReadBuffer {
         if len < POOLED_BYTES_MIN {
             return Self { bytes: vec![0; len], len };
         }
-        let mut free = lock();
+        let mut free = lock(&FREE);
         // The last one that came back is the one that the processor's caches hold.
         let bytes = match free.iter().rposition(|bytes| bytes.len() >= len) {
             Some(index) => free.remove(index),
@@ -62,16 +64,12 @@ impl Drop for ReadBuffer {
         if !self.is_pooled() {
             return;
         }
-        let mut free = lock();
+        let mut free = lock(&FREE);
         let free_bytes: usize = free.iter().map(Vec::len).sum();
         if free_bytes + self.bytes.len() <= FREE_BYTES_MAX {
             free.push(std::mem::take(&mut self.bytes));
         }
     }
-}
-
-fn lock() -> MutexGuard<'static, Vec<Vec<u8>>> {
-    FREE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -94,7 +92,7 @@ mod tests {
         assert_eq!((second.len(), small), (1 << 20, Bytes::from(vec![3; 100])));
         drop((part, second));
         drop((0..20).map(|each| read(1 << 20, each)).collect::<Vec<_>>());
-        let free_bytes: usize = lock().iter().map(Vec::len).sum();
+        let free_bytes: usize = lock(&FREE).iter().map(Vec::len).sum();
         assert!((FREE_BYTES_MAX / 2..=FREE_BYTES_MAX).contains(&free_bytes), "{free_bytes}");
     }
 

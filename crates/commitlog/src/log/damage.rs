@@ -25,7 +25,7 @@ impl Log {
         self.cancel_cleaning();
         self.active = None;
         self.cursors = Arc::default();
-        self.segments.drain(index + 1..).for_each(|segment| segment.slot.retire());
+        self.drop_segments_from(index + 1);
         self.segments[index].renew_slot();
         self.segments[index].size_bytes = position;
         self.segments[index].max_timestamp = None;

@@ -162,8 +162,13 @@ impl Log {
     }
 
     /// The log is to be deleted: a read under way must not open the file of a log that takes its name.
-    pub(crate) fn retire(self) {
-        self.segments.iter().for_each(|segment| segment.slot.retire());
+    pub(crate) fn retire(mut self) {
+        self.drop_segments_from(0);
+    }
+
+    /// What a read under way finds of them does not count.
+    fn drop_segments_from(&mut self, index: usize) {
+        self.segments.drain(index..).for_each(|segment| segment.slot.retire());
     }
 
     fn check_epoch(&self, epoch: LeaderEpoch) -> Result<(), AppendError> {

@@ -128,8 +128,7 @@ impl Log {
 
     fn remove_above(&mut self, offset: Offset, files: &[PathBuf]) -> Result<(), StorageError> {
         self.active = None;
-        let kept = self.segments.partition_point(|segment| segment.base_offset < offset);
-        self.segments.drain(kept..).for_each(|segment| segment.slot.retire());
+        self.drop_segments_from(self.segments.partition_point(|segment| segment.base_offset < offset));
         self.flush.owed.dir_changed |= !files.is_empty();
         files.iter().try_for_each(|file| self.context.remove_file(file))
     }

@@ -142,8 +142,8 @@ async fn fencing_changed(applied: &mut watch::Receiver<std::sync::Arc<Applied>>,
     }
 }
 
-/// Asks the listener that the broker has for other brokers whether anybody is there. Only a refusal is an answer: of a machine that is
-/// cut off, or gone with its address, a connection attempt says nothing.
+/// Asks the listener that the broker has for other brokers whether anybody is there. Only a refusal is an answer: of a
+/// machine that is cut off, or gone with its address, a connection attempt says nothing.
 pub(super) fn probe(shared: Shared, active: ActiveQueue, broker: BrokerIdentity) {
     tokio::spawn(async move {
         let listener = {
@@ -167,6 +167,5 @@ pub(super) fn probe(shared: Shared, active: ActiveQueue, broker: BrokerIdentity)
 /// What a broker advertises to clients may be an address that means something to them only, like their own `localhost`.
 fn inter_broker_endpoint<'a>(shared: &Shared, broker: &'a Broker) -> Option<&'a Endpoint> {
     let named = shared.static_configs.get("inter.broker.listener.name").unwrap_or("PLAINTEXT").trim();
-    let is_named = |endpoint: &&Endpoint| endpoint.listener.eq_ignore_ascii_case(named);
-    broker.endpoints.iter().find(is_named).or(broker.endpoints.first())
+    broker.endpoint(&named.to_ascii_uppercase()).or(broker.endpoints.first())
 }

@@ -14,7 +14,7 @@ pub(crate) struct Progress {
     last_fetch: Option<LastFetch>,
     /// When it last had everything we had.
     last_caught_up_ms: i64,
-    /// Reached the ISR's mark with a fetch of its own since it was last in the ISR.
+    /// Reached the ISR's mark with a fetch of its own since it was last in the ISR, or left it with everything we had.
     pub candidate: bool,
     /// High watermark it was last told.
     pub told_high_watermark: Offset,

@@ -151,6 +151,20 @@ fn h7_a_proposal_names_the_incarnation_that_fetched() {
     assert_eq!(one.proposals(), [], "what incarnation 30 had says nothing of 32");
 }
 
+/// Its connection outlived the fencing, the leader and its epoch stayed, and nobody appends: nothing makes it ask again.
+#[test]
+fn an_idle_replica_that_was_fenced_for_a_while_joins_without_asking_again() {
+    let (mut one, _, _) = trio();
+    let mut fenced = image(1, 1, &[1, 2]);
+    fenced.partition_epoch = 11;
+    fenced.brokers[2].2 = false;
+    one.apply(&fenced);
+    assert_eq!(one.proposals(), []);
+    fenced.brokers[2].2 = true;
+    one.apply(&fenced);
+    assert_eq!(members(&one.proposal()), [(1, 10), (2, 20), (3, 30)]);
+}
+
 #[test]
 fn a_follower_that_stays_behind_too_long_is_dropped_and_binds_until_then() {
     let (mut one, mut two, mut three) = trio();

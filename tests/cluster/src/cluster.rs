@@ -360,10 +360,12 @@ impl Cluster {
     /// Waits until every partition of a topic has a leader and `in_sync` in-sync replicas.
     pub fn wait_in_sync(&self, topic: &str, partitions: i32, in_sync: usize) -> Result<()> {
         let what = format!("{partitions} partitions of {topic} have {in_sync} replicas in sync");
+        let mut seen = Vec::new();
         wait::for_condition(&what, self.target.recovery_limit(), || {
-            let seen = self.partitions(topic)?;
+            seen = self.partitions(topic)?;
             Ok(seen.len() == partitions as usize && seen.iter().all(|p| p.leader > 0 && p.in_sync.len() == in_sync))
         })
+        .with_context(|| format!("seen last: {seen:?}"))
     }
 
     /// Waits until a partition has a leader, and names it.

@@ -22,6 +22,7 @@ use tidelog_wire::messages::{ProduceRequest, ProduceResponse};
 use tidelog_wire::types::PartitionIndex;
 use tidelog_wire::{ErrorCode, Uuid};
 use tokio::time::{Instant, timeout};
+use tracing::debug;
 
 use super::Context;
 use crate::call::{Call, Reply};
@@ -283,6 +284,8 @@ impl ProduceReply for ProduceCall {
                     None
                 }
                 AppendOutcome::Refused(refusal) => {
+                    let reason = refusal.message.as_deref();
+                    debug!(partition = data.index, error = refusal.code.name(), reason, "refused");
                     data.error_code = refusal.code;
                     data.error_message = refusal.message;
                     Some(refusal.code)

@@ -28,7 +28,7 @@ impl Leader {
         // An image behind an accepted proposal of ours still tells of brokers, but no longer of this partition.
         if assignment.partition_epoch > self.partition_epoch {
             self.partition_epoch = assignment.partition_epoch;
-            self.commit_isr(assignment.isr.to_vec());
+            self.commit_isr(assignment.isr.to_vec(), local);
         }
         if assignment.partition_epoch == self.partition_epoch {
             self.elr = assignment.elr.to_vec();
@@ -75,7 +75,7 @@ impl Leader {
                 // Anything else than our own epoch moving on is for the image to explain.
                 if leader_epoch == self.epoch && partition_epoch >= self.partition_epoch {
                     self.partition_epoch = partition_epoch;
-                    self.accept_isr(isr);
+                    self.accept_isr(isr, local);
                 } else {
                     request.state = outdated;
                 }
@@ -99,18 +99,19 @@ impl Leader {
         self.membership_settled(local, now_ms, out);
     }
 
-    fn accept_isr(&mut self, isr: Vec<BrokerId>) {
+    fn accept_isr(&mut self, isr: Vec<BrokerId>, local: &Local) {
         // Whether the controller keeps a removed member eligible is known only with the image: it binds until then.
         let removed = self.isr.committed().iter().filter(|id| !isr.contains(id));
         self.elr.extend(removed);
         self.elr.retain(|id| !isr.contains(id));
-        self.commit_isr(isr);
+        self.commit_isr(isr, local);
     }
 
-    fn commit_isr(&mut self, isr: Vec<BrokerId>) {
+    fn commit_isr(&mut self, isr: Vec<BrokerId>, local: &Local) {
         for other in self.others.iter_mut().filter(|other| self.isr.committed().contains(&other.id)) {
-            // Whoever left the ISR comes back by fetching, not by what it had before.
-            other.candidate = false;
+            // Whoever left the ISR comes back by fetching, not by what it had before; unless it has everything, for then
+            // it has nothing to ask: it was fenced, and its fetches of other partitions went on.
+            other.candidate = other.durable_end() == Some(local.log.end);
         }
         self.isr = Isr::Committed { isr };
     }

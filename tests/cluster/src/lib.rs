@@ -17,6 +17,7 @@ pub mod reader;
 pub mod scenario;
 pub mod segments;
 pub mod soak;
+mod sockets;
 pub mod target;
 pub mod wait;
 pub mod writer;

@@ -2,20 +2,19 @@
 //! of each pair of nodes.
 //!
 //! A closed gate keeps bytes back without closing the connection, as a network that drops packets does;
-//! what was kept back flows on when the gate opens. Who dialled is found through /proc, by the process
-//! that owns the other end, so that links can be cut one by one although all nodes share 127.0.0.1.
+//! what was kept back flows on when the gate opens. Who dialled is found by the process that owns
+//! the other end, so that links can be cut one by one although all nodes share 127.0.0.1.
 
 use std::collections::{HashMap, HashSet};
-use std::fs;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
-use crate::wait;
+use crate::{sockets, wait};
 
 const IDENTIFY_LIMIT: Duration = Duration::from_secs(5);
 
@@ -120,37 +119,15 @@ impl Network {
 
     /// The node whose process holds the other end of a connection made to us.
     fn dialler(&self, stream: &TcpStream) -> Result<i32> {
-        let (peer_port, own_port) = (stream.peer_addr()?.port(), stream.local_addr()?.port());
         wait::until("the dialling process is known", IDENTIFY_LIMIT, || {
-            let Some(socket) = socket_name(peer_port, own_port)? else {
+            let Some(socket) = sockets::name_of_peer(stream)? else {
                 return Ok(None);
             };
             let nodes: Vec<(i32, u32)> = {
                 let state = self.shared.0.lock().expect("network state");
                 state.process_of_node.iter().map(|(node, pid)| (*node, *pid)).collect()
             };
-            Ok(nodes.into_iter().find(|(_, pid)| holds(*pid, &socket)).map(|(node, _)| node))
+            Ok(nodes.into_iter().find(|(_, pid)| sockets::holds(*pid, &socket)).map(|(node, _)| node))
         })
     }
-}
-
-/// The kernel's name ("socket:\[inode]") of the socket with these ports, IPv4 or IPv4 in IPv6.
-fn socket_name(local_port: u16, remote_port: u16) -> Result<Option<String>> {
-    let (local, remote) = (format!(":{local_port:04X}"), format!(":{remote_port:04X}"));
-    for table in ["/proc/net/tcp", "/proc/net/tcp6"] {
-        for line in fs::read_to_string(table)?.lines().skip(1) {
-            let columns: Vec<&str> = line.split_whitespace().collect();
-            if columns[1].ends_with(&local) && columns[2].ends_with(&remote) {
-                return Ok(Some(format!("socket:[{}]", columns.get(9).context("inode column")?)));
-            }
-        }
-    }
-    Ok(None)
-}
-
-fn holds(pid: u32, socket: &str) -> bool {
-    let Ok(entries) = fs::read_dir(format!("/proc/{pid}/fd")) else {
-        return false;
-    };
-    entries.flatten().any(|fd| fs::read_link(fd.path()).is_ok_and(|target| target.to_str() == Some(socket)))
 }

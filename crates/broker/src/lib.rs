@@ -18,6 +18,7 @@ mod cluster_view;
 mod contact;
 mod coordinator_host;
 mod damage;
+mod deleted_topics;
 mod dispatch;
 mod fetch;
 mod fetcher;

@@ -112,6 +112,9 @@ impl MetadataApplier {
         let deleted = |change: &&TopicChange<'_>| matches!(change, TopicChange::Deleted(_));
         for change in diff.topics.iter().filter(deleted) {
             self.apply_topic(&image, *change);
+            if let TopicChange::Deleted(topic) = change {
+                self.shard.deleted_topics.add(topic.id);
+            }
         }
         for change in diff.topics.iter().filter(|change| !deleted(change)) {
             self.apply_topic(&image, *change);

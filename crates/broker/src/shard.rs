@@ -20,6 +20,7 @@ use crate::background::{Deletions, Marks};
 use crate::cleaner::CleanerStats;
 use crate::clock::Clock;
 use crate::coordinator_host::Coordinators;
+use crate::deleted_topics::DeletedTopics;
 use crate::fetch::FetchSessions;
 use crate::fetcher::Fetchers;
 use crate::flusher::{DiskPool, Heartbeats};
@@ -59,6 +60,7 @@ pub(crate) struct Shard {
     pub throttles: Throttles,
     pub producer_ids: ProducerIds,
     pub deletions: Deletions,
+    pub deleted_topics: DeletedTopics,
     pub cleaner: CleanerStats,
     pub marks: Marks,
     pub log_dir: LogDir,
@@ -112,6 +114,7 @@ impl Shard {
             throttles: Throttles::default(),
             producer_ids: ProducerIds::default(),
             deletions: Deletions::default(),
+            deleted_topics: DeletedTopics::default(),
             cleaner: CleanerStats::default(),
             marks: Marks::default(),
             log_dir,

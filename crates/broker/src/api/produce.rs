@@ -3,7 +3,9 @@
 //! v3 is the first with batches of format 2; v9 flexible, v10 CurrentLeader and NodeEndpoints (KIP-951), v13 topic ids.
 //! Records are handed on as slices of the request; acks=all waits at the partition until the high watermark has passed.
 //! A topic that another broker has told the client of and this one has not heard of yet is waited for: there are clients
-//! that never send again what was refused.
+//! that never send again what was refused. One that is known to be deleted is refused at once: while its batch waits here,
+//! an idempotent producer may send the next to the leader of the topic's successor, where this one then is out of order
+//! for ever.
 //! Transactional producers are refused: transactions are not served yet.
 
 use std::cell::{Cell, RefCell};
@@ -42,19 +44,22 @@ pub(crate) fn handle(call: Call) {
         return;
     };
     let connection = Rc::clone(&context.connection);
-    if connection.held.is_empty() && has_topics(&context.shard.image(), &request, context.version) {
+    if connection.held.is_empty() && knows_topics(&context, &context.shard.image(), &request) {
         return produce(&context, request, reply);
     }
     let mut images = context.shard.image_changes();
     HeldRequests::hold(&connection, async move {
-        let known = images.wait_for(|image| has_topics(image, &request, context.version));
+        let known = images.wait_for(|image| knows_topics(&context, image, &request));
         let _ = timeout(IMAGE_LAG_MAX, known).await;
         produce(&context, request, reply);
     });
 }
 
-fn has_topics(image: &Image, request: &ProduceRequest, version: i16) -> bool {
-    request.topic_data.iter().all(|topic| topic_id_of(image, topic, version).is_some())
+/// Whether no later image than this one can be what the client speaks of.
+fn knows_topics(context: &Context, image: &Image, request: &ProduceRequest) -> bool {
+    request.topic_data.iter().all(|topic| {
+        topic_id_of(image, topic, context.version).is_some() || context.shard.deleted_topics.contains(topic.topic_id)
+    })
 }
 
 fn produce(context: &Context, request: ProduceRequest, reply: Reply) {

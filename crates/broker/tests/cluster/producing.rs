@@ -5,7 +5,8 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use tidelog_wire::ErrorCode;
 use tidelog_wire::compression::Compression;
-use tidelog_wire::messages::{InitProducerIdRequest, ProduceRequest};
+use tidelog_wire::messages::delete_topics_request::DeleteTopicState;
+use tidelog_wire::messages::{ApiVersionsRequest, DeleteTopicsRequest, InitProducerIdRequest, ProduceRequest};
 use tidelog_wire::record::BatchBuilder;
 use tidelog_wire::types::{ProducerEpoch, ProducerId};
 use tokio::time::{Instant, sleep};
@@ -73,6 +74,37 @@ async fn what_breaks_a_rule_is_refused_with_its_code() {
         ProduceRequest { transactional_id: Some("t".into()), ..produce_request(leader.topic_id, batch("a"), -1) };
     let refused = connection.send(&request).await.expect("an answer");
     assert_eq!(refused.responses[0].partition_responses[0].error_code, ErrorCode::UNSUPPORTED_VERSION);
+}
+
+/// Waiting for it would let an idempotent producer's next batch overtake this one, on its way to the topic's successor.
+#[tokio::test]
+async fn records_for_a_topic_that_was_deleted_are_refused_at_once() {
+    let cluster = Cluster::start(1).await;
+    let deleted = cluster.create_topic("deleted", 1, &[]).await.topic_id;
+    let (connection, other) = (cluster.connect(1).await, cluster.connect(1).await);
+    let request = DeleteTopicsRequest {
+        topics: vec![DeleteTopicState { name: Some("deleted".into()), ..DeleteTopicState::default() }],
+        timeout_ms: 5000,
+        ..DeleteTopicsRequest::default()
+    };
+    let answer = connection.send(&request).await.expect("an answer");
+    assert_eq!(answer.responses[0].error_code, ErrorCode::NONE);
+    let deadline = Instant::now() + DEADLINE;
+    while produce(&connection, deleted, batch("a"), -1).await.error_code != ErrorCode::UNKNOWN_TOPIC_ID {
+        assert!(Instant::now() < deadline, "the topic is still there");
+    }
+
+    let refused = produce(&connection, deleted, batch("b"), -1);
+    let meanwhile = async {
+        for _ in 0..20 {
+            other.send(&ApiVersionsRequest::default()).await.expect("an answer");
+        }
+    };
+    tokio::select! {
+        biased;
+        refused = refused => assert_eq!(refused.error_code, ErrorCode::UNKNOWN_TOPIC_ID),
+        () = meanwhile => panic!("others were answered twenty times meanwhile"),
+    }
 }
 
 /// Indexes and snapshots of the topic's closed segments that this process has open.

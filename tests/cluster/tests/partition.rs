@@ -55,6 +55,23 @@ fn production_goes_on_when_a_leader_and_a_follower_lose_sight_of_each_other() {
     });
 }
 
+/// It goes on following its leader all the time; in topics without traffic nothing else tells that leader of it.
+#[test]
+fn an_idle_replica_that_only_the_controller_lost_sight_of_is_in_sync_again() {
+    scenario(Spec::brokers(3).gated_network(), |cluster| {
+        cluster.create_topic(TOPIC, PARTITIONS)?;
+        let controller = cluster.controller()?;
+        let follower = cluster.ids().find(|id| *id != controller).context("a broker beside the controller")?;
+        cluster.network().cut(controller, follower);
+        wait::for_condition("it is out of every ISR", cluster.target().recovery_limit(), || {
+            let seen = cluster.partitions(TOPIC)?;
+            Ok(seen.iter().all(|partition| partition.leader > 0 && !partition.in_sync.contains(&follower)))
+        })?;
+        cluster.network().heal();
+        cluster.wait_in_sync(TOPIC, PARTITIONS, 3)
+    });
+}
+
 #[test]
 fn a_broker_that_is_cut_off_sends_clients_to_the_others() {
     scenario(Spec::brokers(3).gated_network(), |cluster| {

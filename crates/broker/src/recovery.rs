@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tidelog_commitlog::{Log, LogConfig, LogDirStart, LogId, RecoveryReport, StorageError, UncleanReason};
+use tidelog_commitlog::{Log, LogConfig, LogDirStart, LogId, RecoveryReport, StorageError};
 use tidelog_metadata::{Image, LogPosition, ReplicaReport, TopicIdPartition};
 use tidelog_wire::types::{BrokerEpoch, Offset};
 use tokio::sync::oneshot;
@@ -62,7 +62,7 @@ impl Recovered {
 /// Opens every log on disk, and every one that the image places here.
 pub(crate) async fn recover(shard: &Rc<Shard>, start: LogDirStart) -> Recovered {
     let began = Instant::now();
-    // Their configuration may not be known yet; what it changes is looked at below.
+    // Their configuration may not be known yet, and changes nothing about what is found.
     let found: Vec<LogId> = start.found.into_iter().map(|found| found.id).collect();
     let opening: Vec<_> = found.iter().map(|id| open(shard, vec![(id.clone(), Arc::default())])).collect();
     if !found.is_empty() {
@@ -80,16 +80,11 @@ pub(crate) async fn recover(shard: &Rc<Shard>, start: LogDirStart) -> Recovered 
         previous_epoch: start.clean_shutdown.unwrap_or(BrokerEpoch::NONE),
         reports: Vec::with_capacity(opened.len()),
     };
-    let found: HashSet<LogId> = found.into_iter().collect();
     let mut scanned_bytes = 0;
     for (id, result) in opened {
         match result {
-            Ok((log, mut report)) => {
+            Ok((log, report)) => {
                 scanned_bytes += report.scanned_bytes;
-                let had_file = found.contains(&id);
-                if had_file && start.clean_shutdown.is_none() && log_config(shard, &image, &id.topic).write_caching {
-                    report.unclean.push(UncleanReason::WriteCaching);
-                }
                 recovered.reports.push(report_of(&id, &log, &report));
                 recovered.logs.insert(id, log);
             }

@@ -102,7 +102,7 @@ pub enum UncleanReason {
     CorruptBelowMark { offset: Offset, durable_mark: Offset },
     /// The file of durable marks is lost or unreadable, so nobody knows how far the log reached.
     MarkUnreadable,
-    /// `write.caching=true`, and the last run did not shut down cleanly.
+    /// It was written with `write.caching=true`, and the last run did not shut down cleanly.
     WriteCaching,
 }
 

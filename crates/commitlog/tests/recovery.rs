@@ -334,6 +334,38 @@ fn write_caching_counts_the_page_cache_and_is_unclean_after_a_crash() {
 }
 
 #[test]
+fn write_caching_that_was_turned_off_counts_until_all_is_on_disk() {
+    let cached = LogConfig { write_caching: true, ..LogConfig::default() };
+    let config = LogConfig::default();
+    let (_, mut dir) = started();
+    let (mut log, _) = dir.log(&cached);
+    append(&mut log, batch(3, 10));
+    dir.kill(log);
+    let (mut log, report) = dir.log(&config);
+    assert_eq!(report.unclean, [UncleanReason::WriteCaching], "turned off while it was down");
+    log.flush().unwrap();
+    dir.log_dir().sync_marks().unwrap();
+    dir.kill(log);
+    let (mut log, report) = dir.log(&config);
+    assert_eq!(report.unclean, [UncleanReason::WriteCaching], "it died again before it told anybody");
+    log.flush().unwrap();
+    append(&mut log, batch(1, 10));
+    log.set_config(Arc::new(cached));
+    append(&mut log, batch(1, 10));
+    log.set_config(Arc::new(config.clone()));
+    append(&mut log, batch(1, 10));
+    dir.kill(log);
+    let (mut log, report) = dir.log(&config);
+    assert_eq!(report.unclean, [UncleanReason::WriteCaching], "turned off while it ran");
+    log.flush().unwrap();
+    append(&mut log, batch(1, 10));
+    dir.log_dir().sync_marks().unwrap();
+    dir.kill(log);
+    let (_, report) = dir.log(&config);
+    assert_eq!(report.unclean, []);
+}
+
+#[test]
 fn another_directory_id_makes_every_log_unclean() {
     let (disk, mut dir) = started();
     let log = durable(&dir, &LogConfig::default(), 3);

@@ -8,6 +8,7 @@ use tidelog_wire::types::{LeaderEpoch, Offset};
 
 use super::Log;
 use crate::error::{AppendError, InvalidBatch, ProducerError, StorageError};
+use crate::marks::Mark;
 use crate::producers::{AppendedBatch, Undo};
 use crate::validate;
 
@@ -277,6 +278,7 @@ impl Log {
 
     /// Writes batches to the end of the last segment, for which there is room, and takes note of them.
     fn write_run(&mut self, run: Run<'_>, now_ms: i64) -> Result<(), StorageError> {
+        self.mark_caching()?;
         self.ensure_segment(now_ms)?;
         let segment = self.segments.last_mut().expect("there is one now");
         let active = self.active.as_mut().expect("it is loaded");
@@ -306,6 +308,21 @@ impl Log {
         if active.index.has_block() {
             self.write_index_block();
         }
+        Ok(())
+    }
+
+    /// With `write.caching` turned off, the mark says otherwise only once all that it spoke of is on disk. A replica that
+    /// found it set after a crash appends nothing before it has told the controller.
+    fn mark_caching(&mut self) -> Result<(), StorageError> {
+        let is_unflushed = self.flush.flushed_end < self.log_end;
+        let is_cached = self.config.write_caching || (self.mark.is_cached && is_unflushed);
+        let mark = Mark { is_cached, ..self.mark };
+        if is_cached && !self.mark.is_cached {
+            self.marks.set_durably(&self.context, self.mark_key(), mark)?;
+        } else if mark != self.mark {
+            self.marks.set(self.mark_key(), mark);
+        }
+        self.mark = mark;
         Ok(())
     }
 

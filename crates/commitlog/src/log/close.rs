@@ -31,6 +31,7 @@ impl Log {
             closed_bytes: self.segments.last().map_or(0, |segment| segment.size_bytes),
             closed_epochs_crc: crc32c(epochs.as_bytes()),
             has_gaps: self.mark.has_gaps,
+            is_cached: self.mark.is_cached,
         };
         if self.has_dir || self.marks.get(self.mark_key()).is_some() {
             self.marks.set_at_close(self.mark_key(), mark);

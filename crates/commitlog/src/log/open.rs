@@ -53,7 +53,7 @@ pub(crate) fn open_log(opening: Opening) -> Result<(Log, RecoveryReport), Storag
     if has_data && mark.is_none() && opening.mark_may_be_lost {
         report.unclean.push(UncleanReason::MarkUnreadable);
     }
-    if opening.config.write_caching && !opening.is_clean {
+    if mark.is_some_and(|mark| mark.is_cached) && !opening.is_clean {
         report.unclean.push(UncleanReason::WriteCaching);
     }
     if !(opening.is_clean && log.open_clean(&found)?) {

@@ -12,6 +12,9 @@ pub(super) const SLOTS_PER_PAGE: usize = PAGE_BYTES / SLOT_BYTES;
 const MAGIC: &[u8; 8] = b"TIDEMARK";
 const VERSION: u32 = 1;
 const HEADER_BYTES: usize = 36;
+/// Flags of a slot.
+const HAS_GAPS: u8 = 1;
+const IS_CACHED: u8 = 2;
 
 /// What the file says about one log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -27,6 +30,9 @@ pub(crate) struct Mark {
     /// The log, or the leader that it follows, was compacted: offsets may be missing between two batches. On disk before
     /// the first gap is.
     pub(crate) has_gaps: bool,
+    /// Appended records counted as durable in the page cache (`write.caching`) and may be there only. On disk before the
+    /// first of them is written, so that it outlives a crash whatever the config says by then.
+    pub(crate) is_cached: bool,
 }
 
 impl Mark {
@@ -66,6 +72,7 @@ impl Slot {
             closed_bytes: 0,
             closed_epochs_crc: 0,
             has_gaps: false,
+            is_cached: false,
         },
         damaged: [0; SLOT_BYTES],
     };
@@ -83,7 +90,8 @@ impl Slot {
             closed_base: Offset(number(40)),
             closed_bytes: number(48) as u64,
             closed_epochs_crc: u32::from_be_bytes(array(bytes, 56)),
-            has_gaps: bytes[63] & 1 != 0,
+            has_gaps: bytes[63] & HAS_GAPS != 0,
+            is_cached: bytes[63] & IS_CACHED != 0,
         };
         if u32::from_be_bytes(array(bytes, 0)) != crc32c(&bytes[4..]) {
             return Self { state: SlotState::Damaged, damaged: array(bytes, 0), ..Self::FREE };
@@ -103,7 +111,7 @@ impl Slot {
         bytes[40..48].copy_from_slice(&self.mark.closed_base.0.to_be_bytes());
         bytes[48..56].copy_from_slice(&self.mark.closed_bytes.to_be_bytes());
         bytes[56..60].copy_from_slice(&self.mark.closed_epochs_crc.to_be_bytes());
-        bytes[63] = u8::from(self.mark.has_gaps);
+        bytes[63] = (u8::from(self.mark.has_gaps) * HAS_GAPS) | (u8::from(self.mark.is_cached) * IS_CACHED);
         let crc = crc32c(&bytes[4..]);
         bytes[0..4].copy_from_slice(&crc.to_be_bytes());
         bytes

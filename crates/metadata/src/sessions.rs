@@ -8,6 +8,7 @@
 //! probe refused   at once, if the stream has ended              (a dead process on a living machine)
 //! goodbye         at once
 //! new controller  250 ms where the broker's connections died, a full session otherwise
+//! own pause       a full session for everybody: whoever stood still has heard nobody, and lost many a stream
 //! ```
 //! A heartbeat also says how long the broker's oldest operation has been outstanding: past one bound its
 //! leaderships move away, past the session timeout it counts as dead although it speaks.
@@ -19,6 +20,9 @@ use std::collections::BTreeMap;
 use tidelog_wire::types::BrokerId;
 
 use crate::request::BrokerIdentity;
+
+/// Whoever is this late for a deadline stood still, with its process or its machine.
+const LATE_MS: i64 = 100;
 
 /// Time limits, in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,11 +83,13 @@ struct Session {
 pub struct Sessions {
     options: SessionOptions,
     sessions: BTreeMap<BrokerId, Session>,
+    /// After a pause of the controller no session ends for silence or a lost stream before.
+    no_end_before_ms: i64,
 }
 
 impl Sessions {
     pub fn new(options: SessionOptions) -> Self {
-        Self { options, sessions: BTreeMap::new() }
+        Self { options, sessions: BTreeMap::new(), no_end_before_ms: i64::MIN }
     }
 
     /// Begins a term: `unfenced` are the brokers that the image shows unfenced, with whether this node's connections
@@ -103,6 +109,7 @@ impl Sessions {
 
     /// Takes in what was seen. Events of an incarnation older than the one known are ignored.
     pub fn on_event(&mut self, event: SessionEvent, now_ms: i64) -> Option<SessionVerdict> {
+        self.forgive_own_pause(now_ms);
         match event {
             SessionEvent::StreamOpened(broker) => {
                 self.renew(broker, now_ms)?.open_streams += 1;
@@ -110,11 +117,11 @@ impl Sessions {
             }
             SessionEvent::Heartbeat { broker, stalled_ms } => self.heartbeat(broker, stalled_ms, now_ms),
             SessionEvent::StreamEnded(broker) => {
-                let grace_ms = self.options.stream_grace_ms;
+                let fence_at_ms = now_ms.saturating_add(self.options.stream_grace_ms).max(self.no_end_before_ms);
                 let session = self.session_of(broker)?;
                 session.open_streams = session.open_streams.saturating_sub(1);
                 if session.open_streams == 0 {
-                    session.fence_at_ms = session.fence_at_ms.min(now_ms.saturating_add(grace_ms));
+                    session.fence_at_ms = session.fence_at_ms.min(fence_at_ms);
                 }
                 None
             }
@@ -132,6 +139,7 @@ impl Sessions {
 
     /// The brokers to fence now. Call it when [`Sessions::next_deadline_ms`] has come.
     pub fn tick(&mut self, now_ms: i64) -> Vec<SessionVerdict> {
+        self.forgive_own_pause(now_ms);
         let is_over = |session: &&Session| session.fence_at_ms <= now_ms;
         let over: Vec<BrokerIdentity> = self.sessions.values().filter(is_over).map(|session| session.broker).collect();
         over.into_iter().map(|broker| self.end(broker)).collect()
@@ -161,6 +169,16 @@ impl Sessions {
         let is_earlier = |session: &Session| session.broker.broker_epoch < broker.broker_epoch;
         if self.sessions.get(&broker.broker_id).is_some_and(is_earlier) {
             self.sessions.remove(&broker.broker_id);
+        }
+    }
+
+    fn forgive_own_pause(&mut self, now_ms: i64) {
+        let is_late = |due_ms| now_ms > LATE_MS.saturating_add(due_ms);
+        if self.next_deadline_ms().is_some_and(is_late) {
+            self.no_end_before_ms = now_ms.saturating_add(self.options.session_timeout_ms);
+            for session in self.sessions.values_mut() {
+                session.fence_at_ms = session.fence_at_ms.max(self.no_end_before_ms);
+            }
         }
     }
 

@@ -28,6 +28,31 @@ fn silence_fences_after_the_session_timeout() {
 }
 
 #[test]
+fn a_controller_that_stood_still_fences_nobody_for_its_own_silence() {
+    let mut sessions = open(0);
+    sessions.on_event(StreamOpened(B), 200);
+    // It was due at 1500.
+    assert_eq!(sessions.tick(9000), []);
+    // The brokers have given up the streams meanwhile, and dial.
+    assert_eq!(sessions.on_event(StreamEnded(A), 9001), None);
+    assert_eq!(sessions.on_event(StreamEnded(B), 9001), None);
+    assert_eq!(sessions.tick(9201), []);
+    sessions.on_event(StreamOpened(A), 9700);
+    assert_eq!(sessions.tick(10_500), [Fence(B)], "which did not come back");
+    assert_eq!(sessions.tick(11_200), [Fence(A)]);
+}
+
+#[test]
+fn what_waited_while_the_controller_stood_still_may_come_before_the_deadlines() {
+    let mut sessions = open(0);
+    sessions.on_event(StreamOpened(B), 200);
+    assert_eq!(sessions.on_event(StreamEnded(A), 9000), None);
+    assert_eq!(sessions.tick(9200), []);
+    assert_eq!(sessions.on_event(ProbeRefused(A), 9201), Some(Fence(A)));
+    assert_eq!(sessions.tick(10_500), [Fence(B)]);
+}
+
+#[test]
 fn an_ended_stream_fences_after_a_grace_unless_it_comes_back() {
     let mut sessions = open(0);
     sessions.on_event(StreamEnded(A), 100);

@@ -136,6 +136,8 @@ impl Member {
             group_id: self.group().into(),
             generation_id: self.generation,
             member_id: self.member_id.clone(),
+            protocol_type: Some("consumer".into()),
+            protocol_name: Some("range".into()),
             assignments: self.followers.iter().enumerate().map(assigned).collect(),
             ..Default::default()
         })

@@ -1,6 +1,6 @@
 //! SyncGroup 0-5: the leader hands in the assignment, everybody gets theirs.
 //!
-//! 3 adds static members, 5 the protocol's type and name, which must be those of the generation.
+//! 3 adds static members, 5 the protocol's type and name, which must be there and be those of the generation (KIP-559).
 
 use std::collections::BTreeMap;
 
@@ -29,6 +29,9 @@ fn try_sync(
     caller: &Caller,
     request: &SyncGroupRequest,
 ) -> Result<(), ErrorCode> {
+    if caller.version >= 5 && (request.protocol_type.is_none() || request.protocol_name.is_none()) {
+        return Err(ErrorCode::INCONSISTENT_GROUP_PROTOCOL);
+    }
     if request.group_id.is_empty() {
         return Err(ErrorCode::INVALID_GROUP_ID);
     }

@@ -157,10 +157,14 @@ impl Story {
     }
 
     fn sync(&mut self, client: &Client, assignments: Vec<SyncGroupRequestAssignment>) -> RequestId {
+        let group = self.host.coordinator.groups().classic("group");
+        let protocol_name = group.and_then(|group| group.protocol.clone()).unwrap_or_else(|| "range".into());
         self.sync_with(SyncGroupRequest {
             group_id: "group".into(),
             generation_id: client.generation,
             member_id: client.member_id.clone(),
+            protocol_type: Some("consumer".into()),
+            protocol_name: Some(protocol_name),
             assignments,
             ..Default::default()
         })

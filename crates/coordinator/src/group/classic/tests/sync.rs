@@ -56,6 +56,8 @@ fn a_request_of_another_generation_or_protocol_is_refused() {
         group_id: "group".into(),
         generation_id: leader.generation,
         member_id: leader.member_id.clone(),
+        protocol_type: Some("consumer".into()),
+        protocol_name: Some("range".into()),
         ..Default::default()
     };
     let table = [
@@ -67,6 +69,8 @@ fn a_request_of_another_generation_or_protocol_is_refused() {
         (SyncGroupRequest { generation_id: 2, ..good() }, ErrorCode::ILLEGAL_GENERATION),
         (SyncGroupRequest { protocol_type: Some("connect".into()), ..good() }, ErrorCode::INCONSISTENT_GROUP_PROTOCOL),
         (SyncGroupRequest { protocol_name: Some("sticky".into()), ..good() }, ErrorCode::INCONSISTENT_GROUP_PROTOCOL),
+        (SyncGroupRequest { protocol_type: None, ..good() }, ErrorCode::INCONSISTENT_GROUP_PROTOCOL),
+        (SyncGroupRequest { protocol_name: None, ..good() }, ErrorCode::INCONSISTENT_GROUP_PROTOCOL),
     ];
     for (request, error_code) in table {
         let asked = story.sync_with(request.clone());

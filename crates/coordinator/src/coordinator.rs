@@ -29,8 +29,8 @@ impl Coordinator {
         Self { config, groups: Groups::default() }
     }
 
-    /// Applies one record of the log, in log order. A value of `None` is a tombstone. Kinds and versions that are not
-    /// ours to know, and damaged ones, come back as errors for the host to count; the replay goes on after them.
+    /// Applies one record of the log, in log order. A value of `None` is a tombstone. What cannot be read comes
+    /// back as an error and changes nothing; whether the replay can go on without it is for the host to say.
     pub fn replay(&mut self, key: Option<Bytes>, value: Option<Bytes>) -> Result<(), ReplayError> {
         record::replay(&mut self.groups, key, value)
     }

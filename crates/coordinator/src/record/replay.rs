@@ -16,8 +16,6 @@ pub enum ReplayError {
     UnknownKind(i16),
     #[error("the record cannot be read: {0}")]
     Decode(#[from] DecodeError),
-    #[error("the record contradicts the group's state: {0}")]
-    Contradiction(&'static str),
 }
 
 pub(crate) fn replay(groups: &mut Groups, key: Option<Bytes>, value: Option<Bytes>) -> Result<(), ReplayError> {

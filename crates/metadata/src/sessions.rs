@@ -8,7 +8,7 @@
 //! probe refused   at once, if the stream has ended              (a dead process on a living machine)
 //! goodbye         at once
 //! new controller  250 ms where the broker's connections died, a full session otherwise
-//! own pause       a full session for everybody: whoever stood still has heard nobody, and lost many a stream
+//! own pause       as long again, a full session at most: whoever stood still has heard nobody, and lost many a stream
 //! ```
 //! A heartbeat also says how long the broker's oldest operation has been outstanding: past one bound its
 //! leaderships move away, past the session timeout it counts as dead although it speaks.
@@ -75,6 +75,8 @@ struct Session {
     broker: BrokerIdentity,
     open_streams: u32,
     fence_at_ms: i64,
+    /// The deadline was put off already: one that is always late must fence the dead all the same.
+    is_put_off: bool,
     stalled: bool,
 }
 
@@ -173,12 +175,14 @@ impl Sessions {
     }
 
     fn forgive_own_pause(&mut self, now_ms: i64) {
-        let is_late = |due_ms| now_ms > LATE_MS.saturating_add(due_ms);
-        if self.next_deadline_ms().is_some_and(is_late) {
-            self.no_end_before_ms = now_ms.saturating_add(self.options.session_timeout_ms);
-            for session in self.sessions.values_mut() {
-                session.fence_at_ms = session.fence_at_ms.max(self.no_end_before_ms);
-            }
+        let late_ms = self.next_deadline_ms().map_or(0, |due_ms| now_ms.saturating_sub(due_ms));
+        if late_ms <= LATE_MS {
+            return;
+        }
+        self.no_end_before_ms = now_ms.saturating_add(late_ms.min(self.options.session_timeout_ms));
+        for session in self.sessions.values_mut().filter(|session| !session.is_put_off) {
+            session.fence_at_ms = session.fence_at_ms.max(self.no_end_before_ms);
+            session.is_put_off = true;
         }
     }
 
@@ -211,11 +215,13 @@ impl Sessions {
         }
         let session = self.session_of(broker)?;
         session.fence_at_ms = fence_at_ms;
+        session.is_put_off = false;
         Some(session)
     }
 
     fn insert(&mut self, broker: BrokerIdentity, fence_at_ms: i64) {
-        self.sessions.insert(broker.broker_id, Session { broker, open_streams: 0, fence_at_ms, stalled: false });
+        let session = Session { broker, open_streams: 0, fence_at_ms, is_put_off: false, stalled: false };
+        self.sessions.insert(broker.broker_id, session);
     }
 
     fn end(&mut self, broker: BrokerIdentity) -> SessionVerdict {

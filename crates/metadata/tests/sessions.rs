@@ -42,6 +42,15 @@ fn a_controller_that_stood_still_fences_nobody_for_its_own_silence() {
     assert_eq!(sessions.tick(11_200), [Fence(A)]);
 }
 
+/// On a machine with too much to do, somebody has to be dead at last.
+#[test]
+fn a_controller_that_is_always_late_puts_each_end_off_once() {
+    let mut sessions = open(0);
+    assert_eq!(sessions.tick(1700), []);
+    assert_eq!(sessions.next_deadline_ms(), Some(1900));
+    assert_eq!(sessions.tick(2100), [Fence(A)]);
+}
+
 #[test]
 fn what_waited_while_the_controller_stood_still_may_come_before_the_deadlines() {
     let mut sessions = open(0);

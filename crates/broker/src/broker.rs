@@ -32,6 +32,8 @@ pub struct Broker;
 pub enum StartError {
     #[error("cannot listen on {address}: {source}")]
     Listen { address: SocketAddr, source: std::io::Error },
+    #[error("cannot listen on {address} (admin.listener): {source}")]
+    AdminListen { address: SocketAddr, source: std::io::Error },
     #[error("no listener is named {0}, which inter.broker.listener.name asks for")]
     NoInterBrokerListener(String),
     #[error("cannot use log directory: {0}")]
@@ -61,7 +63,7 @@ impl Broker {
             Some(address) => Some(
                 admin_http::serve(address, scrapes, Arc::clone(&heartbeats))
                     .await
-                    .map_err(|source| StartError::Listen { address, source })?,
+                    .map_err(|source| StartError::AdminListen { address, source })?,
             ),
             None => None,
         };

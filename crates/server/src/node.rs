@@ -4,7 +4,7 @@ use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::time::Duration;
 
-use tidelog_broker::{Broker, BrokerHandle, BrokerOptions, ListenerOptions};
+use tidelog_broker::{Broker, BrokerHandle, BrokerOptions, ListenerOptions, StartError};
 use tidelog_controller as controller;
 use tidelog_controller::{Controller, ControllerHandle, ControllerOptions};
 use tidelog_wire::types::BrokerId;
@@ -37,7 +37,7 @@ impl Node {
             true => Some(
                 Broker::start(broker_options(config)?, controller.clone())
                     .await
-                    .map_err(|error| Failure::new(Exit::Failed, error.to_string()).while_doing(what()))?,
+                    .map_err(|error| broker_failure(&error).while_doing(what()))?,
             ),
             false => None,
         };
@@ -95,6 +95,19 @@ fn controller_failure(config: &NodeConfig, error: &controller::StartError) -> Fa
         controller::StartError::Directory { .. }
         | controller::StartError::DamagedStore { .. }
         | controller::StartError::Raft(_) => Failure::new(Exit::Failed, error.to_string()),
+    }
+}
+
+fn broker_failure(error: &StartError) -> Failure {
+    let failure = Failure::new(Exit::Failed, error.to_string());
+    match error {
+        StartError::AdminListen { source, .. } if source.kind() == io::ErrorKind::AddrInUse => failure.advising(
+            "is another node running? Nodes on one host need an admin.listener each: http://host:port, or none",
+        ),
+        StartError::Listen { source, .. } if source.kind() == io::ErrorKind::AddrInUse => {
+            failure.advising("is another node running? Nodes on one host need listeners with ports of their own")
+        }
+        _ => failure,
     }
 }
 

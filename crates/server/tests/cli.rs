@@ -141,6 +141,19 @@ fn a_port_in_use_is_named() {
 }
 
 #[test]
+fn nodes_on_one_host_are_told_to_have_an_admin_listener_each() {
+    let directory = tempfile::tempdir().unwrap();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let admin = taken.local_addr().unwrap();
+    let mut arguments = lone_server(directory.path().to_str().unwrap());
+    arguments.extend(["--override".to_owned(), format!("admin.listener=http://{admin}")]);
+    let (exit, complaint) = exit_and_complaint(&tidelog(&arguments.iter().map(String::as_str).collect::<Vec<_>>()));
+    assert_eq!(exit, FAILED, "{complaint}");
+    assert!(complaint.contains(&format!("{admin} (admin.listener)")), "{complaint}");
+    assert!(complaint.contains("an admin.listener each"), "{complaint}");
+}
+
+#[test]
 fn help_names_the_exit_codes() {
     let output = tidelog(&["--help"]);
     assert_eq!(output.status.code(), Some(OK));

@@ -69,9 +69,10 @@ impl Controller {
         let listener = bind(options.listener).map_err(|source| StartError::Listen { source })?;
         let listening_on = listener.local_addr().map_err(|source| StartError::Listen { source })?;
         let this = stored.identity.raft_id();
-        let network = NetworkFactory { dialer: dialer.clone(), cluster_id: cluster_id.clone() };
         let config = raft_config(&options.timing).map_err(|error| StartError::Raft(error.to_string()))?;
         let recovery::Stored { store, machine, published, .. } = stored;
+        let (dialling, naming, applied) = (dialer.clone(), cluster_id.clone(), published.applied.clone());
+        let network = NetworkFactory { dialer: dialling, cluster_id: naming, applied };
         let raft = Raft::new(this, config, network, store, machine)
             .await
             .map_err(|error| StartError::Raft(error.to_string()))?;

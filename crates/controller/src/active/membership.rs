@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! a change cut short    joint configuration of a leader that died in between -> what it was to become
-//! joins                 unknown (node id, disk) -> learner; another address -> updated, a learner taken in anew
+//! joins                 unknown (node id, disk) -> learner; another address -> updated
 //! a voter's new disk    a learner of a configured voter's id, caught up, its former self silent -> takes its place
 //! former selves         learners whose node id has come back with another disk -> removed
 //! dead learners         silent for Timing::learner_expiry -> removed; they ask back in by themselves
@@ -68,10 +68,6 @@ fn next_change(
     if let Some((id, node)) = wanted.iter().next() {
         return Some(match membership.get_node(id) {
             None => (Change::AddNodes([(*id, node.clone())].into()), true, format!("node {id} joins as a learner")),
-            // openraft goes on sending to the address that it opened a node's stream with, so a learner is taken in anew.
-            Some(_) if membership.learner_ids().any(|learner| learner == *id) => {
-                (Change::RemoveNodes([*id].into()), false, format!("learner {id} moves to a new address"))
-            }
             Some(_) => (Change::SetNodes([(*id, node.clone())].into()), true, format!("node {id} has a new address")),
         });
     }

@@ -47,9 +47,15 @@ impl std::fmt::Display for Peer {
 impl Dialer {
     /// A channel of its own connection, not connected yet.
     pub(crate) fn channel(&self, peer: &Peer) -> Channel {
-        let (dialer, peer) = (self.clone(), peer.clone());
+        let peer = peer.clone();
+        self.channel_to(move || peer.clone())
+    }
+
+    /// As [`Dialer::channel`], to a node that may move: it is asked for its place whenever a connection is made.
+    pub(crate) fn channel_to(&self, place: impl Fn() -> Peer + Send + Sync + 'static) -> Channel {
+        let dialer = self.clone();
         let connector = tower::service_fn(move |_: Uri| {
-            let (dialer, peer) = (dialer.clone(), peer.clone());
+            let (dialer, peer) = (dialer.clone(), place());
             async move { dialer.connect(&peer).await.map(TokioIo::new) }
         });
         // The connector knows where to go; this is only what HTTP puts into its authority header.

@@ -18,6 +18,7 @@ use openraft::raft::{
 use openraft::{OptionalSend, RaftNetworkFactory, RaftNetworkV2};
 use tidelog_internal_api::raft as proto;
 use tidelog_internal_api::raft::raft_client::RaftClient;
+use tokio::sync::watch;
 use tokio::time::Instant;
 use tonic::Status;
 use tonic::transport::Channel;
@@ -25,7 +26,7 @@ use tonic::transport::Channel;
 use super::convert::*;
 use super::{NodeId, RaftNode, TypeConfig, Vote};
 use crate::identity::ClusterId;
-use crate::machine::MachineSnapshot;
+use crate::machine::{Applied, MachineSnapshot};
 use crate::net::{Dialer, Peer};
 
 /// An append that is not answered by then breaks its stream; openraft opens another.
@@ -41,15 +42,17 @@ type Rpc<T> = Result<T, RPCError<TypeConfig>>;
 pub(crate) struct NetworkFactory {
     pub(crate) dialer: Dialer,
     pub(crate) cluster_id: ClusterId,
+    pub(crate) applied: watch::Receiver<Arc<Applied>>,
 }
 
 impl NetworkFactory {
     fn network(&self, target: NodeId, node: &RaftNode, purpose: Purpose) -> Network {
-        let peer = Peer { host: node.host.clone(), port: node.port };
+        let place = Place { target, first: node.clone(), applied: self.applied.clone() };
+        let asked = place.clone();
         Network {
-            client: raft_client(self.dialer.channel(&peer)),
+            client: raft_client(self.dialer.channel_to(move || asked.now())),
             dialer: self.dialer.clone(),
-            peer,
+            place,
             target,
             cluster_id: self.cluster_id.clone(),
             purpose,
@@ -89,10 +92,27 @@ impl RaftNetworkFactory<TypeConfig> for NetworkFactory {
 pub(crate) struct Network {
     client: RaftClient<Channel>,
     dialer: Dialer,
-    peer: Peer,
+    place: Place,
     target: NodeId,
     cluster_id: ClusterId,
     purpose: Purpose,
+}
+
+/// Where a node is: openraft keeps a sender for as long as somebody leads, and the node may come back elsewhere meanwhile.
+#[derive(Clone)]
+struct Place {
+    target: NodeId,
+    /// As openraft named it, until a membership that names it is applied.
+    first: RaftNode,
+    applied: watch::Receiver<Arc<Applied>>,
+}
+
+impl Place {
+    fn now(&self) -> Peer {
+        let applied = self.applied.borrow();
+        let node = applied.membership.get_node(&self.target).unwrap_or(&self.first);
+        Peer { host: node.host.clone(), port: node.port }
+    }
 }
 
 impl Network {
@@ -102,7 +122,7 @@ impl Network {
 
     /// Votes must not wait behind entries.
     fn voting(&self) -> RaftClient<Channel> {
-        raft_client(self.dialer.brief_channel(&self.peer))
+        raft_client(self.dialer.brief_channel(&self.place.now()))
     }
 
     fn vote_request(&self, rpc: VoteRequest<TypeConfig>) -> proto::VoteRequest {

@@ -43,6 +43,24 @@ async fn a_learner_that_comes_back_with_another_address_is_reached_there_at_once
 }
 
 #[tokio::test]
+async fn a_voter_that_comes_back_with_another_address_is_reached_there_by_the_same_leader() {
+    let mut cluster = Cluster::new(3);
+    let mut nodes = cluster.start_all();
+    let active = active_of(&nodes).await;
+    let leader = nodes.swap_remove(active);
+    let _session = serve_as_broker(&leader).await;
+    let moved = nodes.remove(0);
+    let id = moved.id();
+    moved.kill();
+    cluster.move_voter(id);
+    assert_eq!(error_of(&leader.handle.submit(create_topic("meanwhile")).await.unwrap()), ErrorCode::NONE);
+    let term = leader.handle.quorum().await.unwrap().leader_epoch;
+    let back = cluster.start(id);
+    back.sees("what came meanwhile", |image| image.topic("meanwhile").is_some()).await;
+    assert_eq!(back.handle.quorum().await.unwrap().leader_epoch, term);
+}
+
+#[tokio::test]
 async fn a_node_that_missed_more_than_the_log_still_holds_is_given_a_snapshot() {
     let mut cluster = Cluster::new(1);
     let often = |options: &mut tidelog_controller::ControllerOptions| options.timing.snapshot_every_entries = 20;

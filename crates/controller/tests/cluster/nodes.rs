@@ -55,6 +55,14 @@ impl Cluster {
         cluster
     }
 
+    /// From its next start on the voter is reached elsewhere, which only it knows.
+    pub fn move_voter(&mut self, node_id: i32) {
+        let place = self.voters.iter().position(|voter| voter.node_id == node_id).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        self.voters[place].port = listener.local_addr().unwrap().port();
+        self.listeners[place] = Some(listener);
+    }
+
     pub fn path(&self, node_id: i32) -> PathBuf {
         self.directory.path().join(format!("node-{node_id}"))
     }

@@ -245,6 +245,12 @@ impl LogDir {
         self.shared.context.files.sweep();
     }
 
+    /// Whether an append that found the disk full is worth trying again. Asks the file system.
+    pub fn has_room(&self) -> bool {
+        let context = &self.shared.context;
+        context.reserve.has_room(&*context.disk, &context.path)
+    }
+
     /// Segment files open now, for metrics.
     pub fn open_files(&self) -> usize {
         self.shared.context.files.open_files()

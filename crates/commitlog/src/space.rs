@@ -8,6 +8,8 @@ use crate::disk::Disk;
 
 /// Asking the file system costs more than an append, so it grants credit for this many bytes at most.
 const CREDIT_BYTES_MAX: u64 = 64 << 20;
+/// A few times what a segment grows by at once.
+const ROOM_BYTES: u64 = 4 << 20;
 
 #[derive(Debug)]
 pub(crate) struct Reserve {
@@ -34,6 +36,11 @@ impl Reserve {
         let credit = ((above_reserve - bytes) / 4).min(CREDIT_BYTES_MAX);
         self.credit_bytes.store(credit, Ordering::Relaxed);
         Ok(true)
+    }
+
+    /// Whether files in `path` may grow as the next appends are likely to want it.
+    pub(crate) fn has_room(&self, disk: &dyn Disk, path: &Path) -> bool {
+        disk.free_bytes(path).is_ok_and(|free| free > self.reserve_bytes.saturating_add(ROOM_BYTES))
     }
 
     /// After the file system itself refused: no credit is worth anything.

@@ -8,11 +8,17 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use tidelog_client::{Client, ClientOptions, Connection};
 use tidelog_cluster_tests::external::Missing;
 use tidelog_cluster_tests::process::run;
 use tidelog_cluster_tests::segments::{batches, segment_files, wait_identical};
 use tidelog_cluster_tests::writer::{Load, read_all};
 use tidelog_cluster_tests::{Cluster, Spec, Target, Writer, kafka_differs, scenario};
+use tidelog_wire::messages::offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic};
+use tidelog_wire::messages::offset_fetch_request::{OffsetFetchRequestGroup, OffsetFetchRequestTopics};
+use tidelog_wire::messages::{FindCoordinatorRequest, OffsetCommitRequest, OffsetFetchRequest};
+use tidelog_wire::{ErrorCode, Str};
+use tokio::time::{Instant, sleep};
 
 const TOPIC: &str = "disk";
 const SOME: usize = 400;
@@ -149,5 +155,116 @@ fn a_full_disk_loses_nothing_and_heals_when_space_comes_back() {
         history.check_no_failure()?;
         history.check(&read_all(cluster, TOPIC)?)?;
         wait_identical(cluster, TOPIC)
+    });
+}
+
+const GROUP: Str = Str::from_static("readers");
+/// Partitions of the topic.
+const COMMITTED: i32 = 50;
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// Where offsets of the group are committed, and how far.
+struct Committing {
+    coordinator: Connection,
+    committed: i64,
+}
+
+impl Committing {
+    async fn begin(cluster: &Cluster) -> Result<Self> {
+        let client = Client::connect(&cluster.bootstrap(), ClientOptions::default()).await?;
+        let request = FindCoordinatorRequest { coordinator_keys: vec![GROUP], ..FindCoordinatorRequest::default() };
+        let began = Instant::now();
+        while client.send(&request).await?.coordinators[0].error_code != ErrorCode::NONE {
+            ensure!(began.elapsed() < LIMIT, "no coordinator");
+            sleep(Duration::from_millis(50)).await;
+        }
+        Ok(Self { coordinator: client.any().await?, committed: -1 })
+    }
+
+    /// One offset more of each partition, in a batch of some size.
+    async fn commit(&mut self) -> Result<ErrorCode> {
+        let offset = self.committed + 1;
+        let partition = |partition_index| OffsetCommitRequestPartition {
+            partition_index,
+            committed_offset: offset,
+            committed_metadata: Some(Str::from("x".repeat(4000))),
+            ..OffsetCommitRequestPartition::default()
+        };
+        let partitions = (0..COMMITTED).map(partition).collect();
+        let topic = OffsetCommitRequestTopic { name: Str::from_static(TOPIC), partitions, ..Default::default() };
+        let request = OffsetCommitRequest {
+            group_id: GROUP,
+            generation_id_or_member_epoch: -1,
+            topics: vec![topic],
+            ..OffsetCommitRequest::default()
+        };
+        let response = self.coordinator.send_at_most(&request, 9).await?;
+        let error_code = response.topics[0].partitions[0].error_code;
+        if error_code == ErrorCode::NONE {
+            self.committed = offset;
+        }
+        Ok(error_code)
+    }
+
+    async fn until(&mut self, wanted: impl Fn(ErrorCode) -> bool) -> Result<()> {
+        let began = Instant::now();
+        loop {
+            let error_code = self.commit().await?;
+            if wanted(error_code) {
+                return Ok(());
+            }
+            ensure!(began.elapsed() < LIMIT, "commits are answered with {error_code:?}");
+        }
+    }
+
+    async fn fetched(&self) -> Result<i64> {
+        let topic = OffsetFetchRequestTopics {
+            name: Str::from_static(TOPIC),
+            partition_indexes: vec![0],
+            ..Default::default()
+        };
+        let group = OffsetFetchRequestGroup { group_id: GROUP, topics: Some(vec![topic]), ..Default::default() };
+        let request = OffsetFetchRequest { groups: vec![group], ..OffsetFetchRequest::default() };
+        let response = self.coordinator.send_at_most(&request, 9).await?;
+        Ok(response.groups[0].topics[0].partitions[0].committed_offset)
+    }
+}
+
+fn loads(cluster: &Cluster) -> Result<usize> {
+    let log = fs::read_to_string(cluster.log_file(1))?;
+    Ok(log.matches("groups loaded").count())
+}
+
+#[test]
+fn a_full_disk_costs_groups_one_replay_and_no_offset() {
+    if Target::from_environment().is_ok_and(|t| kafka_differs(t, "it takes the disk offline and ends")) {
+        return;
+    }
+    let disk = match SmallDisk::mount(512) {
+        Ok(disk) => disk,
+        Err(error) => return tidelog_cluster_tests::scenario::finish(Err(error)),
+    };
+    scenario(Spec::brokers(1).data_root(disk.path()), |cluster| {
+        cluster.create_topic(TOPIC, COMMITTED)?;
+        tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+            let mut group = Committing::begin(cluster).await?;
+            group.until(|error_code| error_code == ErrorCode::NONE).await?;
+            let ballast = disk.fill(96 << 20)?;
+            group.until(|error_code| error_code != ErrorCode::NONE).await?;
+            let began = Instant::now();
+            while began.elapsed() < Duration::from_secs(5) {
+                let error_code = group.commit().await?;
+                let is_retriable = [ErrorCode::COORDINATOR_NOT_AVAILABLE, ErrorCode::COORDINATOR_LOAD_IN_PROGRESS]
+                    .contains(&error_code);
+                ensure!(is_retriable, "{error_code:?}");
+            }
+            ensure!(group.fetched().await? == group.committed, "what is there can be read while the disk is full");
+            let loads = loads(cluster)?;
+            ensure!(loads <= 1, "the log was replayed {loads} times");
+            fs::remove_file(ballast)?;
+            group.until(|error_code| error_code == ErrorCode::NONE).await?;
+            ensure!(group.fetched().await? == group.committed);
+            Ok(())
+        })
     });
 }

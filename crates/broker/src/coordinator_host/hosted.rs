@@ -26,6 +26,8 @@ use crate::timers::{Expires, TimerKey};
 
 /// Timers that fire before other tasks of the shard get their turn.
 const TIMERS_PER_SLICE: usize = 256;
+/// How often it is looked for room on a full disk, for timers that may have something to write.
+const ROOM_LOOK_MS: i64 = 1000;
 
 pub(crate) struct Hosted {
     pub(super) partition: PartitionHandle,
@@ -37,6 +39,9 @@ pub(crate) struct Hosted {
     is_queued: Cell<bool>,
     /// The partition does not vouch any more for what was appended.
     has_failed: Cell<bool>,
+    /// The one before could not append, most likely since the disk is full: what cannot be written is not decided until
+    /// there is room, because each failure costs a replay.
+    awaits_room: Cell<bool>,
     wake_up: Cell<Option<(i64, TimerKey)>>,
 }
 
@@ -91,7 +96,7 @@ pub(crate) enum Access {
 }
 
 impl Hosted {
-    pub(super) fn new(partition: PartitionHandle, leader_epoch: LeaderEpoch) -> Rc<Self> {
+    pub(super) fn new(partition: PartitionHandle, leader_epoch: LeaderEpoch, former: Option<&Self>) -> Rc<Self> {
         Rc::new(Self {
             partition,
             leader_epoch,
@@ -99,6 +104,7 @@ impl Hosted {
             waiting: RefCell::new(WaitingReplies::new(0)),
             is_queued: Cell::new(false),
             has_failed: Cell::new(false),
+            awaits_room: Cell::new(former.is_some_and(|former| former.has_failed.get())),
             wake_up: Cell::new(None),
         })
     }
@@ -110,6 +116,14 @@ impl Hosted {
     /// Whether it still is what the partition's leader should have.
     pub(super) fn is_current(&self) -> bool {
         !self.has_failed.get() && self.partition.leads_in(self.leader_epoch)
+    }
+
+    /// Whether there is no reason to expect that an append fails.
+    pub(super) fn has_room(&self, shard: &Shard) -> bool {
+        if self.awaits_room.get() && shard.log_dir.has_room() {
+            self.awaits_room.set(false);
+        }
+        !self.awaits_room.get()
     }
 
     /// The log is replayed. The coordinator answers from now on, though not before all that is in the log is committed.
@@ -158,7 +172,7 @@ impl Hosted {
                 Phase::Ended => return Err(ErrorCode::NOT_COORDINATOR),
                 Phase::Running(running) => running,
             };
-            if asking.access == Access::Writes && !self.partition.has_min_isr() {
+            if asking.access == Access::Writes && !(self.partition.has_min_isr() && self.has_room(shard)) {
                 return Err(ErrorCode::COORDINATOR_NOT_AVAILABLE);
             }
             running.next_request += 1;
@@ -303,8 +317,9 @@ impl ProduceReply for Hosted {
 
 impl Expires for Hosted {
     fn expire(self: Rc<Self>, shard: &Rc<Shard>) {
+        let (slice, pause_ms) = if self.has_room(shard) { (TIMERS_PER_SLICE, 1) } else { (0, ROOM_LOOK_MS) };
         // The wake-up that has come keeps its place meanwhile, so that no operation books another one.
-        for _ in 0..TIMERS_PER_SLICE {
+        for _ in 0..slice {
             let Some(key) = self.take_due_timer() else {
                 break;
             };
@@ -313,7 +328,7 @@ impl Expires for Hosted {
         self.wake_up.set(None);
         if let Phase::Running(running) = &*self.phase.borrow() {
             // What is left of those that are due waits a moment: booked for now, it would go on before anybody else.
-            self.book_wake_up(shard, running, running.clock.now_ms() + 1);
+            self.book_wake_up(shard, running, running.clock.now_ms() + pause_ms);
         }
     }
 }

@@ -56,6 +56,10 @@ struct Progress {
 /// Loads until the coordinator runs or its leadership ends.
 pub(super) async fn load(shard: Rc<Shard>, hosted: Rc<Hosted>) {
     let mut retry_after = RETRY_AFTER;
+    if !hosted.has_room(&shard) {
+        // The next failure would be a replay for each request that is decided until then.
+        sleep(RETRY_AFTER).await;
+    }
     while hosted.is_loading() {
         let began = Instant::now();
         let mut progress = Progress::default();

@@ -95,13 +95,13 @@ impl Coordinators {
         if known.as_ref().is_some_and(|hosted| Rc::ptr_eq(&hosted.partition, partition) && hosted.is_current()) {
             return;
         }
-        if let Some(outdated) = known.filter(|hosted| !hosted.is_current()) {
+        if let Some(outdated) = known.as_ref().filter(|hosted| !hosted.is_current()) {
             self.hosted.borrow_mut().remove(&index);
             outdated.end(shard);
         }
         let leader_epoch = partition.leader_epoch();
         if partition.leads_in(leader_epoch) {
-            let hosted = Hosted::new(Rc::clone(partition), leader_epoch);
+            let hosted = Hosted::new(Rc::clone(partition), leader_epoch, known.as_deref());
             self.hosted.borrow_mut().insert(index, Rc::clone(&hosted));
             spawn_local(load::load(Rc::clone(shard), hosted));
         }

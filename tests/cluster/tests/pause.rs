@@ -1,13 +1,15 @@
 //! SIGSTOP: a node that is silent without being dead, and wakes up believing in its old role.
 
+use std::fs;
 use std::io::Write;
+use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use tidelog_cluster_tests::probe::{self, Bytes};
 use tidelog_cluster_tests::scenario::report;
 use tidelog_cluster_tests::segments::wait_identical;
 use tidelog_cluster_tests::writer::{Load, read_all};
-use tidelog_cluster_tests::{Cluster, Spec, Writer, scenario};
+use tidelog_cluster_tests::{Cluster, Spec, Writer, scenario, wait};
 use tidelog_wire::compression::Compression;
 use tidelog_wire::record::BatchBuilder;
 
@@ -85,4 +87,21 @@ fn produce_request(value: &str) -> Result<Vec<u8>> {
     let request = probe::request(0, 3).int16(-1).int16(1).int32(1000);
     let topic = Bytes::default().int32(1).string(TOPIC).int32(1).int32(0);
     Ok(request.raw(&topic.0).int32(batch.len() as i32).raw(&batch).frame())
+}
+
+/// Its controller heard nothing meanwhile, but not because its broker was silent.
+#[test]
+fn a_lone_node_that_was_paused_goes_on_as_before() {
+    scenario(Spec::brokers(1), |cluster| {
+        cluster.create_topic(TOPIC, PARTITIONS)?;
+        for _ in 0..2 {
+            cluster.pause(1)?;
+            wait::pass(Duration::from_secs(3));
+            cluster.resume(1)?;
+            wait::pass(Duration::from_secs(2));
+        }
+        let log = fs::read_to_string(cluster.log_file(1))?;
+        ensure!(!log.contains("session over"), "it fenced itself");
+        Ok(())
+    });
 }

@@ -86,6 +86,25 @@ fn a_plan_is_made_carried_out_throttled_and_watched() {
 }
 
 #[test]
+fn a_replica_that_a_move_adds_is_not_missed() {
+    scenario(Spec::brokers(4), |cluster| {
+        cluster.create_topic_on(TOPIC, &[1, 2])?;
+        fill(cluster, 0, 600)?;
+        let plan = plan(cluster, "3,4")?;
+        tidelog(cluster, &format!("topic reassign execute {plan} --throttle 100KiB"), "", 0)?;
+        let described = json(cluster, &format!("topic describe {TOPIC}"))?;
+        let partition = &described[0]["partitions"][0];
+        ensure!(partition["adding"] == serde_json::json!([3, 4]), "the move is over already: {described}");
+        ensure!(partition["under_replicated"] == false && described[0]["replication_factor"] == 2, "{described}");
+        let table = tidelog(cluster, &format!("topic describe {TOPIC}"), "", 0)?;
+        ensure!(table.contains("replication factor 2") && table.contains("moving"), "{table}");
+        let health = json(cluster, "cluster health")?;
+        ensure!(health["status"] == "healthy", "{health}");
+        tidelog(cluster, &format!("topic reassign cancel {plan}"), "", 0).map(drop)
+    });
+}
+
+#[test]
 fn a_throttled_copy_takes_the_time_its_rate_says_and_refuses_no_producer() {
     const BYTES_PER_SECOND: usize = 1 << 20;
     scenario(Spec::brokers(4), |cluster| {

@@ -11,6 +11,7 @@ mod moves;
 mod partitioner;
 mod pattern;
 pub mod produce;
+mod redundancy;
 pub mod server;
 mod size;
 mod text;

@@ -4,6 +4,7 @@ use clap::Args;
 use serde::Serialize;
 use tidelog_wire::messages::MetadataResponse;
 
+use crate::commands::redundancy::Redundancy;
 use crate::exit::{Exit, Failure};
 use crate::output::Style;
 use crate::session::Session;
@@ -35,7 +36,8 @@ struct Health {
 }
 
 pub async fn run(session: Session, args: HealthArgs) -> Result<Exit, Failure> {
-    let health = judge(&session.client.metadata(None, false).await?);
+    let metadata = session.client.metadata(None, false).await?;
+    let health = judge(&metadata, &Redundancy::of(&session.client, &metadata).await?);
     if session.printer.is_json() {
         session.printer.json(&health)?;
     } else {
@@ -48,15 +50,16 @@ pub async fn run(session: Session, args: HealthArgs) -> Result<Exit, Failure> {
     })
 }
 
-fn judge(metadata: &MetadataResponse) -> Health {
+fn judge(metadata: &MetadataResponse, redundancy: &Redundancy) -> Health {
     let mut offline = Vec::new();
     let mut under_replicated = Vec::new();
     for topic in &metadata.topics {
         for partition in &topic.partitions {
-            let name = format!("{}-{}", topic.name.as_deref().unwrap_or_default(), partition.partition_index);
+            let topic = topic.name.as_deref().unwrap_or_default();
+            let name = format!("{topic}-{}", partition.partition_index);
             if partition.leader_id < 0 {
                 offline.push(name);
-            } else if partition.isr_nodes.len() < partition.replica_nodes.len() {
+            } else if redundancy.is_short(topic, partition) {
                 under_replicated.push(name);
             }
         }
@@ -135,7 +138,7 @@ mod tests {
             (metadata(-1, 1, &[1, 2, 3]), Verdict::Unhealthy),
         ];
         for (metadata, expected) in table {
-            assert_eq!(judge(&metadata).status, expected, "{metadata:?}");
+            assert_eq!(judge(&metadata, &Redundancy::default()).status, expected, "{metadata:?}");
         }
     }
 

@@ -2,7 +2,9 @@
 
 use serde::Serialize;
 use tidelog_wire::messages::MetadataResponse;
+use tidelog_wire::messages::metadata_response::MetadataResponseTopic;
 
+use crate::commands::redundancy::Redundancy;
 use crate::exit::{Exit, Failure};
 use crate::output::{Cell, Style, Table};
 use crate::session::Session;
@@ -31,7 +33,7 @@ struct Broker {
 
 pub async fn run(session: Session) -> Result<Exit, Failure> {
     let metadata = session.client.metadata(None, false).await?;
-    let status = status(&metadata);
+    let status = status(&metadata, &Redundancy::of(&session.client, &metadata).await?);
     if session.printer.is_json() {
         session.printer.json(&status)?;
         return Ok(Exit::Ok);
@@ -43,8 +45,11 @@ pub async fn run(session: Session) -> Result<Exit, Failure> {
     let style = if troubles > 0 { Style::Bad } else { Style::Plain };
     printer.styled_line(
         &format!(
-            "{} topics, {} partitions, {} under-replicated, {} offline",
-            status.topics, status.partitions, status.under_replicated, status.offline
+            "{}, {}, {} under-replicated, {} offline",
+            counted(status.topics, "topic"),
+            counted(status.partitions, "partition"),
+            status.under_replicated,
+            status.offline
         ),
         style,
     )?;
@@ -64,7 +69,11 @@ pub async fn run(session: Session) -> Result<Exit, Failure> {
     Ok(Exit::Ok)
 }
 
-fn status(metadata: &MetadataResponse) -> Status {
+fn counted(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
+fn status(metadata: &MetadataResponse, redundancy: &Redundancy) -> Status {
     let partitions: Vec<_> = metadata.topics.iter().flat_map(|topic| &topic.partitions).collect();
     let mut brokers: Vec<Broker> = metadata
         .brokers
@@ -80,13 +89,17 @@ fn status(metadata: &MetadataResponse) -> Status {
         })
         .collect();
     brokers.sort_by_key(|broker| broker.id);
+    let short = |topic: &MetadataResponseTopic| {
+        let name = topic.name.as_deref().unwrap_or_default();
+        topic.partitions.iter().filter(|partition| redundancy.is_short(name, partition)).count()
+    };
     Status {
         cluster_id: metadata.cluster_id.as_deref().unwrap_or("unknown").to_owned(),
         controller: (metadata.controller_id >= 0).then_some(metadata.controller_id),
         brokers,
         topics: metadata.topics.len(),
         partitions: partitions.len(),
-        under_replicated: partitions.iter().filter(|p| p.isr_nodes.len() < p.replica_nodes.len()).count(),
+        under_replicated: metadata.topics.iter().map(short).sum(),
         offline: partitions.iter().filter(|partition| partition.leader_id < 0).count(),
     }
 }

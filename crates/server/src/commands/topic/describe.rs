@@ -6,6 +6,7 @@ use tidelog_wire::messages::metadata_response::{MetadataResponsePartition, Metad
 
 use crate::commands::config::entries::{ConfigValue, ResourceKind, describe};
 use crate::commands::outcome;
+use crate::commands::redundancy::Redundancy;
 use crate::exit::{Exit, Failure};
 use crate::output::{Cell, Style, Table};
 use crate::session::Session;
@@ -39,12 +40,16 @@ struct Partition {
     isr: Vec<i32>,
     offline: Vec<i32>,
     under_replicated: bool,
+    /// What a move adds and removes; both empty if none is under way.
+    adding: Vec<i32>,
+    removing: Vec<i32>,
 }
 
 pub async fn run(session: Session, args: DescribeArgs) -> Result<Exit, Failure> {
     let names: Vec<&str> = args.names.iter().map(String::as_str).collect();
     let asked = if names.is_empty() { None } else { Some(names.as_slice()) };
     let metadata = session.client.metadata(asked, false).await?;
+    let redundancy = Redundancy::of(&session.client, &metadata).await?;
     let mut failures = Vec::new();
     let mut topics = Vec::new();
     for topic in &metadata.topics {
@@ -58,10 +63,11 @@ pub async fn run(session: Session, args: DescribeArgs) -> Result<Exit, Failure> 
             continue;
         }
         let configs = describe(&session.client, ResourceKind::Topic, name).await?;
-        topics.push(described(topic, configs, args.under_replicated));
+        topics.push(described(topic, configs, &redundancy));
     }
     topics.sort_by(|a, b| a.topic.cmp(&b.topic));
     if args.under_replicated {
+        topics.iter_mut().for_each(|topic| topic.partitions.retain(|partition| partition.under_replicated));
         topics.retain(|topic| !topic.partitions.is_empty());
     }
     if session.printer.is_json() {
@@ -74,13 +80,14 @@ pub async fn run(session: Session, args: DescribeArgs) -> Result<Exit, Failure> 
     outcome(args.names.len().max(failures.len()), failures)
 }
 
-fn described(topic: &MetadataResponseTopic, configs: Vec<ConfigValue>, only_under_replicated: bool) -> Described {
-    let mut partitions: Vec<Partition> = topic.partitions.iter().map(partition).collect();
+fn described(topic: &MetadataResponseTopic, configs: Vec<ConfigValue>, redundancy: &Redundancy) -> Described {
+    let name = topic.name.as_deref().unwrap_or_default();
+    let factor = |partition| redundancy.replication_factor(name, partition);
+    let replication_factor = topic.partitions.iter().min_by_key(|p| p.partition_index).map_or(0, factor);
+    let mut partitions: Vec<Partition> = topic.partitions.iter().map(|p| partition(name, p, redundancy)).collect();
     partitions.sort_by_key(|partition| partition.partition);
-    let replication_factor = partitions.first().map_or(0, |partition| partition.replicas.len());
-    partitions.retain(|partition| partition.under_replicated || !only_under_replicated);
     Described {
-        topic: topic.name.as_deref().unwrap_or_default().to_owned(),
+        topic: name.to_owned(),
         topic_id: topic.topic_id.to_string(),
         replication_factor,
         configs: configs
@@ -92,7 +99,9 @@ fn described(topic: &MetadataResponseTopic, configs: Vec<ConfigValue>, only_unde
     }
 }
 
-fn partition(partition: &MetadataResponsePartition) -> Partition {
+fn partition(topic: &str, partition: &MetadataResponsePartition, redundancy: &Redundancy) -> Partition {
+    let (adding, removing) =
+        redundancy.moving(topic, partition).map(|m| (m.adding.clone(), m.removing.clone())).unwrap_or_default();
     Partition {
         partition: partition.partition_index,
         leader: (partition.leader_id >= 0).then_some(partition.leader_id),
@@ -100,7 +109,9 @@ fn partition(partition: &MetadataResponsePartition) -> Partition {
         replicas: partition.replica_nodes.clone(),
         isr: partition.isr_nodes.clone(),
         offline: partition.offline_replicas.clone(),
-        under_replicated: partition.isr_nodes.len() < partition.replica_nodes.len(),
+        under_replicated: redundancy.is_short(topic, partition),
+        adding,
+        removing,
     }
 }
 
@@ -113,10 +124,12 @@ fn print(session: &Session, topic: &Described) -> Result<(), Failure> {
     }
     let mut table = Table::new(["  PARTITION", "LEADER", "EPOCH", "REPLICAS", "ISR", "STATE"]);
     for partition in &topic.partitions {
-        let (state, style) = match (partition.leader, partition.under_replicated) {
-            (None, _) => ("offline", Style::Bad),
-            (Some(_), true) => ("under-replicated", Style::Bad),
-            (Some(_), false) => ("ok", Style::Good),
+        let is_moving = !partition.adding.is_empty() || !partition.removing.is_empty();
+        let (state, style) = match partition.leader {
+            None => ("offline", Style::Bad),
+            Some(_) if partition.under_replicated => ("under-replicated", Style::Bad),
+            Some(_) if is_moving => ("moving", Style::Good),
+            Some(_) => ("ok", Style::Good),
         };
         let isr_style = if partition.under_replicated { Style::Bad } else { Style::Plain };
         table.row([

@@ -3,6 +3,7 @@
 use clap::Args;
 use serde::Serialize;
 
+use crate::commands::redundancy::Redundancy;
 use crate::exit::{Exit, Failure};
 use crate::output::{Cell, Style, Table};
 use crate::session::Session;
@@ -26,15 +27,20 @@ struct Listed {
 
 pub async fn run(session: Session, args: ListArgs) -> Result<Exit, Failure> {
     let metadata = session.client.metadata(None, false).await?;
+    let redundancy = Redundancy::of(&session.client, &metadata).await?;
     let shown = metadata.topics.iter().filter(|topic| args.internal || !topic.is_internal);
     let mut topics: Vec<Listed> = shown
-        .map(|topic| Listed {
-            topic: topic.name.as_deref().unwrap_or_default().to_owned(),
-            topic_id: topic.topic_id.to_string(),
-            partitions: topic.partitions.len(),
-            replication_factor: topic.partitions.first().map_or(0, |partition| partition.replica_nodes.len()),
-            under_replicated: topic.partitions.iter().filter(|p| p.isr_nodes.len() < p.replica_nodes.len()).count(),
-            internal: topic.is_internal,
+        .map(|topic| {
+            let name = topic.name.as_deref().unwrap_or_default();
+            let factor = |partition| redundancy.replication_factor(name, partition);
+            Listed {
+                topic: name.to_owned(),
+                topic_id: topic.topic_id.to_string(),
+                partitions: topic.partitions.len(),
+                replication_factor: topic.partitions.first().map_or(0, factor),
+                under_replicated: topic.partitions.iter().filter(|p| redundancy.is_short(name, p)).count(),
+                internal: topic.is_internal,
+            }
         })
         .collect();
     topics.sort_by(|a, b| a.topic.cmp(&b.topic));

@@ -114,7 +114,18 @@ fn kafka_configs_changes_groups() {
 fn kafka_configs_describes_brokers() {
     scenario(Spec::brokers(3), |cluster| {
         let args = ["--entity-type", "brokers", "--entity-name", "1", "--describe", "--all"];
-        expect(&tool(cluster, CONFIGS, &args)?, &["num.partitions", "log.dirs=", "node.id=1"])
+        expect(&tool(cluster, CONFIGS, &args)?, &["num.partitions", "log.dirs=", "node.id=1"])?;
+        let all = ["--entity-type", "brokers", "--entity-default"];
+        let set = ["--alter", "--add-config", "log.retention.ms=7200000,some.plugin.password=secret"];
+        tool(cluster, CONFIGS, &[&all[..], &set].concat())?;
+        let described = tool(cluster, CONFIGS, &[&all[..], &["--describe"]].concat())?;
+        ensure!(!described.contains("secret"), "{described}");
+        let known =
+            "log.retention.ms=7200000 sensitive=false synonyms={DYNAMIC_DEFAULT_BROKER_CONFIG:log.retention.ms=";
+        expect(
+            &described,
+            &[known, "some.plugin.password=null sensitive=true synonyms={DYNAMIC_DEFAULT_BROKER_CONFIG:"],
+        )
     });
 }
 

@@ -5,7 +5,7 @@
 
 use std::ops::RangeInclusive;
 
-use tidelog_metadata::config::{self, ConfigEntry, ConfigSource, Resolver};
+use tidelog_metadata::config::{self, ConfigEntry, ConfigSource, ConfigSynonym, Resolver};
 use tidelog_metadata::{ConfigResource, ConfigResourceType};
 use tidelog_wire::messages::describe_configs_request::DescribeConfigsResource;
 use tidelog_wire::messages::describe_configs_response::{
@@ -73,27 +73,32 @@ fn entries(context: &Context, resource: &DescribeConfigsResource) -> Result<Vec<
         }
         Some(ConfigResourceType::Group) => Ok(config::describe_group(&resolver, name)),
         Some(ConfigResourceType::ClientMetrics) => Ok(Vec::new()),
-        Some(ConfigResourceType::BrokerLogger) | None => {
-            let message = format!("Configs of resource type {} are not served.", resource.resource_type);
+        Some(ConfigResourceType::BrokerLogger) => {
+            Err((ErrorCode::INVALID_REQUEST, "Loggers of brokers cannot be configured.".to_owned()))
+        }
+        None => {
+            let message = format!("There is no resource type {}.", resource.resource_type);
             Err((ErrorCode::INVALID_REQUEST, message))
         }
     }
 }
 
-/// The cluster-wide defaults: only those that are set.
+/// The cluster-wide defaults: only those that are set. As in Kafka, a config of unknown type may be a secret.
 fn set_entries(resolver: &Resolver<'_>) -> Vec<ConfigEntry> {
     let of_all_brokers = ConfigResource::DEFAULT_BROKER;
     let entry = |(name, value): (&Str, &Str)| {
         let definition = config::broker_config(name);
-        let is_sensitive = definition.is_some_and(|definition| definition.is_sensitive());
+        let is_sensitive = definition.is_none_or(|definition| definition.is_sensitive());
+        let value = (!is_sensitive).then(|| value.clone());
+        let source = ConfigSource::DynamicDefaultBroker;
         ConfigEntry {
             definition,
             name: name.clone(),
-            value: (!is_sensitive).then(|| value.clone()),
-            source: ConfigSource::DynamicDefaultBroker,
+            value: value.clone(),
+            source,
             read_only: false,
             is_sensitive,
-            synonyms: Vec::new(),
+            synonyms: vec![ConfigSynonym { name: name.clone(), value, source }],
         }
     };
     resolver.image.configs(&of_all_brokers).map(entry).collect()

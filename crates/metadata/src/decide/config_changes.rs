@@ -38,11 +38,14 @@ impl Round {
                 return refuse(ErrorCode::INVALID_REQUEST, "a group's configs need the group's name".to_owned());
             }
             Some(ConfigResourceType::Group) => {}
-            Some(ConfigResourceType::BrokerLogger | ConfigResourceType::ClientMetrics) | None => {
-                return refuse(
-                    ErrorCode::INVALID_REQUEST,
-                    format!("configs of resource type {kind} cannot be altered"),
-                );
+            Some(ConfigResourceType::BrokerLogger) => {
+                return refuse(ErrorCode::INVALID_REQUEST, "loggers of brokers cannot be configured".to_owned());
+            }
+            Some(ConfigResourceType::ClientMetrics) => {
+                return refuse(ErrorCode::INVALID_REQUEST, "metrics of clients are not collected".to_owned());
+            }
+            None => {
+                return refuse(ErrorCode::INVALID_REQUEST, format!("there is no resource type {kind}"));
             }
         }
         let kind = ConfigResourceType::from_code(kind).unwrap_or(ConfigResourceType::Topic);

@@ -3,9 +3,10 @@
 use std::time::{Duration, Instant};
 
 use anyhow::ensure;
-use tidelog_cluster_tests::external::kafka_tool_any;
+use tidelog_cluster_tests::external::{CONFLUENT_KAFKA, kafka_tool_any};
 use tidelog_cluster_tests::scenario::kafka_differs;
 use tidelog_cluster_tests::{Spec, scenario};
+use tidelog_compat_tests::run_script;
 
 const PRODUCER_PERFORMANCE: &str = "org.apache.kafka.tools.ProducerPerformance";
 /// Much less than max.block.ms, which a client that asks again and again uses up.
@@ -23,6 +24,20 @@ fn java_hears_that_there_are_no_transactions() {
         let transactional = ["--transactional-id", "t", "--producer-props", &props];
         let began = Instant::now();
         let said = kafka_tool_any(PRODUCER_PERFORMANCE, &[&load[..], &transactional].concat(), "")?.text();
+        ensure!(said.contains("transactions are not supported by this cluster"), "{said}");
+        ensure!(began.elapsed() < ANSWER_LIMIT, "it took {:?}: {said}", began.elapsed());
+        Ok(())
+    });
+}
+
+#[test]
+fn librdkafka_hears_that_there_are_no_transactions() {
+    scenario(Spec::brokers(1), |cluster| {
+        if kafka_differs(cluster.target(), "it serves them") {
+            return Ok(());
+        }
+        let began = Instant::now();
+        let said = run_script(CONFLUENT_KAFKA, "python/transactional.py", &[&cluster.bootstrap()])?.text();
         ensure!(said.contains("transactions are not supported by this cluster"), "{said}");
         ensure!(began.elapsed() < ANSWER_LIMIT, "it took {:?}: {said}", began.elapsed());
         Ok(())

@@ -4,9 +4,9 @@
 //! The first question about a group makes the topic of committed offsets. A question about a coordinator that just died in
 //! front of us is held until the image changes, as in Metadata.
 //!
-//! Transactions and share groups are not served. Their keys are refused with a code that the Java client takes for final,
-//! and whose message it shows; after one that may be retried it would ask for ever. librdkafka asks until its time is up
-//! after any code but a lack of rights.
+//! Transactions and share groups are not served. Their keys are refused with a code that the client takes for final, and
+//! whose message it shows; after one that may be retried it would ask for ever. librdkafka, which asks in v2 at most, takes
+//! only a lack of rights for final; Java's clients would show that code's own sentence instead of ours.
 
 use std::ops::RangeInclusive;
 use std::rc::Rc;
@@ -49,7 +49,9 @@ impl Api for FindCoordinator {
         let image = context.shard.image();
         let found = keys.into_iter().map(|key| match request.key_type {
             GROUP => coordinator_of(&context, &image, key),
-            TRANSACTION => refused(key, ErrorCode::INVALID_REQUEST, "transactions are not supported by this cluster"),
+            TRANSACTION => {
+                refused(key, no_transactions(context.version), "transactions are not supported by this cluster")
+            }
             SHARE => refused(key, ErrorCode::INVALID_REQUEST, "share groups are not supported by this cluster"),
             _ => refused(key, ErrorCode::INVALID_REQUEST, "there is no such type of coordinator"),
         });
@@ -110,6 +112,13 @@ fn refused(key: Str, error_code: ErrorCode, reason: &'static str) -> Coordinator
         error_code,
         error_message: Some(Str::from_static(reason)),
         ..Coordinator::default()
+    }
+}
+
+fn no_transactions(version: i16) -> ErrorCode {
+    match version {
+        ..3 => ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+        _ => ErrorCode::INVALID_REQUEST,
     }
 }
 

@@ -125,6 +125,12 @@ async fn each_key_of_what_is_not_coordinated_is_refused_for_good_and_with_a_reas
     let table = [(1, "transactions"), (2, "share groups"), (3, "no such type")];
     for (key_type, reason) in table {
         for version in 1..=6 {
+            // All that librdkafka takes for final, which asks in v2 at most.
+            let is_old_transaction = key_type == 1 && version < 3;
+            let expected = match is_old_transaction {
+                true => ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+                false => ErrorCode::INVALID_REQUEST,
+            };
             let (key, other) = (Str::from_static("one"), Str::from_static("two"));
             let is_batched = version >= 4;
             let request = FindCoordinatorRequest {
@@ -143,7 +149,7 @@ async fn each_key_of_what_is_not_coordinated_is_refused_for_good_and_with_a_reas
             };
             assert_eq!(answers.len(), if is_batched { 2 } else { 1 });
             for (code, message, node_id) in answers {
-                assert_eq!((code, node_id), (ErrorCode::INVALID_REQUEST, -1), "{key_type} in version {version}");
+                assert_eq!((code, node_id), (expected, -1), "{key_type} in version {version}");
                 assert!(!code.is_retriable() && message.is_some_and(|message| message.contains(reason)));
             }
         }
@@ -203,7 +209,8 @@ async fn groups_with_configs(cluster: &Cluster, node: i32) -> Vec<String> {
     response.config_resources.iter().map(|resource| resource.resource_name.to_string()).collect()
 }
 
-/// A heartbeat that has nothing to say; with epoch 0 it joins. A coordinator that has just been made may still load.
+/// A heartbeat that has nothing to say; with epoch 0 it joins. A coordinator that has just been made may still load, or not
+/// know of it yet.
 async fn heartbeat(client: &Connection, epoch: i32) -> ConsumerGroupHeartbeatResponse {
     let joining = ConsumerGroupHeartbeatRequest {
         rebalance_timeout_ms: 60_000,
@@ -220,7 +227,7 @@ async fn heartbeat(client: &Connection, epoch: i32) -> ConsumerGroupHeartbeatRes
     let deadline = Instant::now() + DEADLINE;
     loop {
         let response = client.send(&request).await.expect("an answer");
-        if response.error_code != ErrorCode::COORDINATOR_LOAD_IN_PROGRESS {
+        if !matches!(response.error_code, ErrorCode::COORDINATOR_LOAD_IN_PROGRESS | ErrorCode::NOT_COORDINATOR) {
             assert_eq!(response.error_code, ErrorCode::NONE, "{:?}", response.error_message);
             return response;
         }

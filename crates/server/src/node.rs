@@ -92,9 +92,13 @@ fn controller_failure(config: &NodeConfig, error: &controller::StartError) -> Fa
                 "chown: the directory, a container's volume perhaps, must be writable by the user this runs as",
             )
         }
-        controller::StartError::Directory { .. }
-        | controller::StartError::DamagedStore { .. }
-        | controller::StartError::Raft(_) => Failure::new(Exit::Failed, error.to_string()),
+        controller::StartError::Directory { .. } => Failure::new(Exit::Failed, error.to_string()).advising(format!(
+            "log.dirs names the directory, now {}: one for each node, of which nobody else makes use",
+            config.log_dir.display()
+        )),
+        controller::StartError::DamagedStore { .. } | controller::StartError::Raft(_) => {
+            Failure::new(Exit::Failed, error.to_string())
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const BROKERS: u16 = 3;
 const READY_WITHIN: Duration = Duration::from_secs(60);
@@ -98,6 +98,16 @@ fn free_ports() -> u16 {
         .expect("free ports")
 }
 
+/// Not found, and said at once.
+fn refused_with_5(dev: &Dev, arguments: &[&str], complaint: &str) {
+    let began = Instant::now();
+    let output = dev.run(arguments, "");
+    assert_eq!(output.status.code(), Some(5), "{arguments:?}");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains(complaint), "{said}");
+    assert!(began.elapsed() < Duration::from_secs(10), "{arguments:?} took {:?}", began.elapsed());
+}
+
 #[test]
 fn a_cluster_keeps_its_data_through_kill_and_restart() {
     let data_dir = tempfile::tempdir().unwrap();
@@ -116,6 +126,10 @@ fn a_cluster_keeps_its_data_through_kill_and_restart() {
     assert_eq!(lines, ["a=1", "b=2", "c=3", "d=4"]);
     let again = dev.run(&["topic", "create", "sample"], "");
     assert_eq!(again.status.code(), Some(6), "it exists");
+    let delay = dev.ok(&["config", "get", "broker", "1", "group.initial.rebalance.delay.ms"], "");
+    assert!(delay.contains(" 0 "), "whoever tries a consumer out waits for no other: {delay}");
+    refused_with_5(&dev, &["produce", "sample", "--partition", "2"], "topic sample, partition 2, does not exist");
+    refused_with_5(&dev, &["config", "get", "broker", "9"], "no broker 9 is in service");
     assert_eq!(dev.signal(rustix::process::Signal::TERM), Some(0));
 
     let dev = Dev::start(data_dir.path(), port);

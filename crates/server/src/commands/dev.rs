@@ -156,6 +156,10 @@ fn node_configs(args: &DevArgs) -> Result<Vec<NodeConfig>, Failure> {
         raw.set("advertised.listeners", format!("PLAINTEXT://localhost:{client}"));
         raw.set("admin.listener", format!("http://127.0.0.1:{}", client + ADMIN_PORT_AFTER));
         raw.set("log.dirs", args.data_dir.join(id.to_string()).to_string_lossy());
+        // As in the files that Kafka is tried out with: a group's first member waits for no others.
+        if raw.get("group.initial.rebalance.delay.ms").is_none() {
+            raw.set("group.initial.rebalance.delay.ms", "0");
+        }
         // All nodes stop together: there is nobody to hand anything over to.
         raw.set("controlled.shutdown.enable", "false");
         let loaded = config::load(&raw, &surroundings())?;

@@ -96,10 +96,15 @@ pub async fn run(session: Session, args: ProduceArgs) -> Result<Exit, Failure> {
     };
     let mut producer = Producer::new(session.client.clone(), &args.topic, options).await?;
     let partition_count = producer.partition_count().await?;
+    if let Some(missing) = args.partition.filter(|asked| !usize::try_from(*asked).is_ok_and(|at| at < partition_count))
+    {
+        return Err(Failure::new(Exit::NotFound, format!("topic {}, partition {missing}, does not exist", args.topic))
+            .advising("`tidelog topic list` shows how many partitions there are"));
+    }
     let mut router = Router { partition_count, next_keyless: rand::random_range(0..partition_count.max(1)) };
     let mut input = read_stdin();
     let mut lines = Vec::new();
-    let mut sent = 0;
+    let (mut sent, mut line_number) = (0, 0);
     let mut interrupted = pin!(tokio::signal::ctrl_c());
     loop {
         tokio::select! {
@@ -108,7 +113,10 @@ pub async fn run(session: Session, args: ProduceArgs) -> Result<Exit, Failure> {
         }
         let mut records = Vec::with_capacity(lines.len());
         for line in lines.drain(..) {
-            records.push(parse(&args, &line?)?);
+            line_number += 1;
+            records.push(
+                parse(&args, &line?).map_err(|error| error.while_doing(format!("line {line_number} of the input")))?,
+            );
         }
         for round in router.rounds(args.partition, records) {
             let outcomes = producer.send_each(&round).await;
@@ -176,7 +184,7 @@ fn parse(args: &ProduceArgs, line: &[u8]) -> Result<Parsed, Failure> {
     let timestamp_ms = now_ms();
     if let Input::Json = args.input {
         let json: JsonRecord = serde_json::from_slice(line)
-            .map_err(|error| Failure::usage(format!("a line of the input is not a JSON record: {error}")))?;
+            .map_err(|error| Failure::usage(format!("not a JSON record: {}", reason(&error))))?;
         headers.extend(json.headers.iter().map(|(key, value)| header(key, value)));
         let key = json.key.or_else(|| args.key.clone()).map(Bytes::from);
         let record = Record { timestamp_ms, key, value: json.value.map(Bytes::from), headers, ..Default::default() };
@@ -187,13 +195,20 @@ fn parse(args: &ProduceArgs, line: &[u8]) -> Result<Parsed, Failure> {
         Some(separator) => {
             let at = find(line, separator.as_bytes()).ok_or_else(|| {
                 let text = String::from_utf8_lossy(line).into_owned();
-                Failure::usage(format!("no key separator {separator:?} in line {text:?}"))
+                Failure::usage(format!("no key separator {separator:?} in {text:?}"))
             })?;
             (Some(Bytes::copy_from_slice(&line[..at])), &line[at + separator.len()..])
         }
     };
     let value = Some(Bytes::copy_from_slice(value));
     Ok(Parsed { partition: None, record: Record { timestamp_ms, key, value, headers, ..Default::default() } })
+}
+
+/// Without the place that serde names: each line is a document of its own, so its number would always be 1.
+fn reason(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let what = text.rsplit_once(" at line ").map_or(text.as_str(), |(what, _)| what);
+    format!("{what}, at column {}", error.column())
 }
 
 fn header(key: &str, value: &str) -> RecordHeader {
@@ -266,6 +281,12 @@ mod tests {
         let big = router.rounds(Some(2), (0..3).map(|_| parsed(None, BATCH_BYTES - 1)).collect());
         assert_eq!(big.len(), 3);
         assert!(big.iter().all(|round| round.len() == 1 && round[0].0 == 2));
+    }
+
+    #[test]
+    fn what_is_wrong_with_json_names_no_line_but_the_inputs() {
+        let error = serde_json::from_str::<JsonRecord>(r#"{"value": 5}"#).map(drop).unwrap_err();
+        assert_eq!(reason(&error), "invalid type: integer `5`, expected a string, at column 11");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use tidelog_wire::messages::incremental_alter_configs_request::{AlterConfigsReso
 use tidelog_wire::messages::{DescribeConfigsRequest, IncrementalAlterConfigsRequest};
 use tidelog_wire::{ErrorCode, Str};
 
-use crate::exit::Failure;
+use crate::exit::{Exit, Failure};
 
 /// Whose configuration; the numbers are Kafka's resource types.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -114,7 +114,11 @@ pub async fn describe(client: &Client, kind: ResourceKind, name: &str) -> Result
 async fn responsible(client: &Client, kind: ResourceKind, name: &str) -> Result<Connection, Failure> {
     match (kind, name.parse::<i32>()) {
         (ResourceKind::Broker, Ok(node_id)) => {
-            client.metadata(Some(&[]), false).await?;
+            let metadata = client.metadata(Some(&[]), false).await?;
+            if !metadata.brokers.iter().any(|broker| broker.node_id == node_id) {
+                return Err(Failure::new(Exit::NotFound, format!("no broker {node_id} is in service"))
+                    .advising("`tidelog broker list` shows the brokers there are"));
+            }
             Ok(client.broker(node_id).await?)
         }
         _ => Ok(client.any().await?),

@@ -69,6 +69,7 @@ fn check_number(definition: &ConfigDefinition, value: &str, type_min: i64, type_
     };
     match value.parse::<i64>() {
         Ok(number) if (type_min..=type_max).contains(&number) && fits(number, definition.valid) => Ok(()),
+        Ok(number) if number > type_max => Err(format!("a whole number of at most {type_max}")),
         _ => Err(allowed),
     }
 }
@@ -165,5 +166,7 @@ mod tests {
             Err("Invalid value \"none\" for configuration num.partitions: must be a whole number of at least 1."
                 .to_owned())
         );
+        let too_many = check_value(definition, "3000000000").unwrap_err();
+        assert!(too_many.ends_with("must be a whole number of at most 2147483647."), "{too_many}");
     }
 }

@@ -95,8 +95,8 @@ impl Source {
 
     async fn poll(&mut self) -> Result<Vec<ConsumedRecord>, Failure> {
         match self {
-            Self::Alone(consumer) => Ok(consumer.poll().await?),
-            Self::Member(member) => member.poll().await.map_err(group_failure),
+            Self::Alone(consumer) => consumer.poll().await.map_err(advised),
+            Self::Member(member) => member.poll().await.map_err(advised),
         }
     }
 
@@ -117,7 +117,7 @@ impl Source {
     async fn close(self) -> Result<(), Failure> {
         match self {
             Self::Alone(_) => Ok(()),
-            Self::Member(member) => member.leave().await.map_err(group_failure),
+            Self::Member(member) => member.leave().await.map_err(advised),
         }
     }
 }
@@ -169,9 +169,12 @@ async fn print(source: &mut Source, signals: &mut Signals, is_json: bool, args: 
     Ok(Exit::Ok)
 }
 
-/// What a member of a group is refused, and what to do about it.
-fn group_failure(error: ClientError) -> Failure {
+/// What was refused, and what to do about it.
+fn advised(error: ClientError) -> Failure {
     let advice = match &error {
+        ClientError::Refused { code: ErrorCode::OFFSET_OUT_OF_RANGE, .. } => {
+            Some("--partition names those that hold the offset; --from-beginning begins at the oldest record there is")
+        }
         ClientError::Refused { code: ErrorCode::GROUP_MAX_SIZE_REACHED, .. } => {
             Some("stop another member, or raise group.consumer.max.size on the brokers")
         }

@@ -36,7 +36,7 @@ pub struct ProduceArgs {
     batch_size: u32,
     #[arg(long, short = 'z', value_enum, default_value_t = Codec::None)]
     compression: Codec,
-    /// all, 1 or 0
+    /// Who must have a batch before it counts: all in-sync replicas, or the leader (1)
     #[arg(long, default_value = "all", value_parser = ["all", "-1", "1"])]
     acks: String,
     /// Requests on their way to each leader; each has a batch for every partition it leads

@@ -6,11 +6,14 @@ use tidelog_wire::messages::describe_quorum_request::{PartitionData, TopicData};
 use tidelog_wire::messages::describe_quorum_response::{PartitionData as Described, ReplicaState};
 use tidelog_wire::{ErrorCode, Str};
 
+use crate::commands::time::duration_text;
 use crate::exit::{Exit, Failure};
 use crate::output::{Cell, Style, Table};
 use crate::session::Session;
 
 const METADATA_TOPIC: &str = "__cluster_metadata";
+/// Nodes that follow ask many times in this time.
+const SILENCE_MS: i64 = 2_000;
 
 #[derive(Serialize)]
 struct Quorum {
@@ -28,6 +31,8 @@ struct Node {
     log_end_offset: i64,
     lag: i64,
     last_caught_up_ms: i64,
+    /// By how much its last question is older than the answer; unknown of one that never asked this leader.
+    heard_ms_ago: Option<i64>,
 }
 
 pub async fn run(session: Session) -> Result<Exit, Failure> {
@@ -40,14 +45,17 @@ pub async fn run(session: Session) -> Result<Exit, Failure> {
         "leader {}, epoch {}, high watermark {}",
         quorum.leader, quorum.leader_epoch, quorum.high_watermark
     ))?;
-    let mut table = Table::new(["NODE", "ROLE", "LOG END", "LAG", "DIRECTORY"]);
+    let mut table = Table::new(["NODE", "ROLE", "LOG END", "LAG", "LAST HEARD OF", "DIRECTORY"]);
     for node in &quorum.nodes {
         let style = if node.role == "leader" { Style::Good } else { Style::Plain };
+        let heard = node.heard_ms_ago.map_or("never".to_owned(), |ms| format!("{} ago", duration_text(ms)));
+        let is_silent = node.heard_ms_ago.is_none_or(|ms| ms > SILENCE_MS);
         table.row([
             Cell::number(node.id),
             Cell::text(node.role).styled(style),
             Cell::number(node.log_end_offset),
             Cell::number(node.lag),
+            Cell::text(heard).styled(if is_silent { Style::Bad } else { Style::Plain }),
             Cell::text(&node.directory_id),
         ]);
     }
@@ -81,11 +89,12 @@ async fn ask(session: &Session) -> Result<Described, Failure> {
 }
 
 fn quorum(described: &Described) -> Quorum {
-    let leader_end = described
-        .current_voters
-        .iter()
-        .find(|voter| voter.replica_id == described.leader_id)
-        .map_or(described.high_watermark, |voter| voter.log_end_offset);
+    let leader = described.current_voters.iter().find(|voter| voter.replica_id == described.leader_id);
+    let leader_end = leader.map_or(described.high_watermark, |voter| voter.log_end_offset);
+    let heard_ms_ago = |replica: &ReplicaState| match (leader?.last_fetch_timestamp, replica.last_fetch_timestamp) {
+        (now_ms, at_ms) if now_ms > 0 && at_ms > 0 => Some((now_ms - at_ms).max(0)),
+        _ => None,
+    };
     let node = |replica: &ReplicaState, role: &'static str| Node {
         id: replica.replica_id,
         role: if replica.replica_id == described.leader_id { "leader" } else { role },
@@ -93,6 +102,7 @@ fn quorum(described: &Described) -> Quorum {
         log_end_offset: replica.log_end_offset,
         lag: (leader_end - replica.log_end_offset).max(0),
         last_caught_up_ms: replica.last_caught_up_timestamp,
+        heard_ms_ago: heard_ms_ago(replica),
     };
     let voters = described.current_voters.iter().map(|replica| node(replica, "voter"));
     let observers = described.observers.iter().map(|replica| node(replica, "observer"));
@@ -101,5 +111,32 @@ fn quorum(described: &Described) -> Quorum {
         leader_epoch: described.leader_epoch,
         high_watermark: described.high_watermark,
         nodes: voters.chain(observers).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_voter_that_fell_silent_is_told_from_one_that_follows() {
+        let replica = |replica_id, log_end_offset, last_fetch_timestamp| ReplicaState {
+            replica_id,
+            log_end_offset,
+            last_fetch_timestamp,
+            ..ReplicaState::default()
+        };
+        let described = Described {
+            leader_id: 1,
+            current_voters: vec![
+                replica(1, 10, 60_000),
+                replica(2, 10, 59_900),
+                replica(3, 9, 53_000),
+                replica(4, 0, -1),
+            ],
+            ..Described::default()
+        };
+        let heard: Vec<_> = quorum(&described).nodes.iter().map(|node| node.heard_ms_ago).collect();
+        assert_eq!(heard, [Some(0), Some(100), Some(7_000), None]);
     }
 }

@@ -128,6 +128,10 @@ fn a_cluster_keeps_its_data_through_kill_and_restart() {
     assert_eq!(again.status.code(), Some(6), "it exists");
     let delay = dev.ok(&["config", "get", "broker", "1", "group.initial.rebalance.delay.ms"], "");
     assert!(delay.contains(" 0 "), "whoever tries a consumer out waits for no other: {delay}");
+    dev.ok(&["group", "reset-offsets", "some", "--topic", "sample", "--to-latest", "--execute"], "");
+    let own = dev.run(&["topic", "delete", "__consumer_offsets"], "");
+    assert_eq!(own.status.code(), Some(2), "one word does not take every group's offsets");
+    dev.ok(&["group", "describe", "some"], "");
     refused_with_5(&dev, &["produce", "sample", "--partition", "2"], "topic sample, partition 2, does not exist");
     refused_with_5(&dev, &["config", "get", "broker", "9"], "no broker 9 is in service");
     assert_eq!(dev.signal(rustix::process::Signal::TERM), Some(0));

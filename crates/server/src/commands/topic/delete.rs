@@ -17,6 +17,9 @@ pub struct DeleteArgs {
     /// A topic that does not exist is no failure
     #[arg(long)]
     if_exists: bool,
+    /// Delete the cluster's own topics too; with __consumer_offsets go the offsets of every group
+    #[arg(long)]
+    internal: bool,
 }
 
 const TIMEOUT_MS: i32 = 30_000;
@@ -28,6 +31,9 @@ struct Deleted {
 }
 
 pub async fn run(session: Session, args: DeleteArgs) -> Result<Exit, Failure> {
+    if !args.internal {
+        refuse_internal(&session, &args.names).await?;
+    }
     let names: Vec<Str> = args.names.iter().map(|name| Str::from(name.clone())).collect();
     // Newer versions name topics in `topics`, older ones in `topic_names`.
     let is_new = session.client.any().await?.version::<DeleteTopicsRequest>()? >= 6;
@@ -59,4 +65,17 @@ pub async fn run(session: Session, args: DeleteArgs) -> Result<Exit, Failure> {
         }
     }
     outcome(args.names.len(), failures)
+}
+
+async fn refuse_internal(session: &Session, names: &[String]) -> Result<(), Failure> {
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let metadata = session.client.metadata(Some(&names), false).await?;
+    match metadata.topics.iter().find(|topic| topic.is_internal && topic.error_code.is_none()) {
+        None => Ok(()),
+        Some(topic) => {
+            let name = topic.name.as_deref().unwrap_or_default();
+            Err(Failure::usage(format!("{name} is the cluster's own topic, nothing was deleted"))
+                .advising("--internal, if what it holds may go: of __consumer_offsets, the offsets of every group"))
+        }
+    }
 }

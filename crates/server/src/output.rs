@@ -42,7 +42,7 @@ pub struct Cell {
 
 impl Cell {
     pub fn text(text: impl Into<String>) -> Self {
-        Self { text: text.into(), style: Style::Plain, is_number: false }
+        Self { text: printable(&text.into()), style: Style::Plain, is_number: false }
     }
 
     /// Aligned to the right.
@@ -103,6 +103,19 @@ impl Table {
     }
 }
 
+/// Whoever names a group or a client may not write to the terminal of whoever lists them.
+fn printable(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '\n' => out.push('\n'),
+            control if control.is_control() => out.extend(control.escape_default()),
+            other => out.push(other),
+        }
+    }
+    out
+}
+
 pub fn painted(text: &str, style: Style, is_coloured: bool) -> String {
     match style.escape().filter(|_| is_coloured) {
         Some(escape) => format!("{escape}{text}\x1b[0m"),
@@ -133,11 +146,11 @@ impl Printer {
     }
 
     pub fn line(&self, text: &str) -> io::Result<()> {
-        self.raw(&format!("{text}\n"))
+        self.styled_line(text, Style::Plain)
     }
 
     pub fn styled_line(&self, text: &str, style: Style) -> io::Result<()> {
-        self.line(&painted(text, style, self.is_coloured))
+        self.raw(&format!("{}\n", painted(&printable(text), style, self.is_coloured)))
     }
 
     /// One JSON document and a newline.
@@ -173,5 +186,12 @@ mod tests {
         let expected = "TOPIC   PARTITIONS  ISR\nsample           2  1,2\né              100  1\n";
         assert_eq!(table.render(false), expected);
         assert!(table.render(true).contains("\x1b[31;1m1\x1b[0m"));
+    }
+
+    #[test]
+    fn names_write_nothing_to_the_terminal() {
+        let mut table = Table::new(["GROUP", "STATE"]);
+        table.row([Cell::text("a\tb\x1b[31mred"), Cell::text("Empty")]);
+        assert_eq!(table.render(false), "GROUP              STATE\na\\tb\\u{1b}[31mred  Empty\n");
     }
 }

@@ -38,7 +38,7 @@ pub fn parsed(text: &str, group: Option<&str>) -> Result<BTreeMap<String, Offset
             ([_, _, _], None) => return Err(wrong("names no group, and several groups were asked for")),
             ([_, _, _], Some(group)) => (group.to_owned(), &fields[..]),
             ([named, _, _, _], _) => (named.clone(), &fields[1..]),
-            _ => return Err(wrong("is not topic,partition,offset or group,topic,partition,offset")),
+            _ => return Err(wrong("neither topic,partition,offset nor group,topic,partition,offset")),
         };
         let partition = rest[1].parse::<i32>().ok().filter(|partition| *partition >= 0);
         let partition = partition.ok_or_else(|| wrong(&format!("{:?} is not a partition", rest[1])))?;

@@ -217,7 +217,14 @@ impl Keeper {
                         return StreamEnd::Closed;
                     }
                 }
-                over => return over,
+                StreamEnd::Unregistered => {
+                    if shutdown.since.is_some() {
+                        // As when it was asked before: who is not registered leads nothing.
+                        self.state.send_modify(|state| state.may_shut_down = true);
+                    }
+                    return StreamEnd::Unregistered;
+                }
+                StreamEnd::Closed => return StreamEnd::Closed,
             }
         }
     }

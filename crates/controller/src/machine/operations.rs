@@ -21,19 +21,20 @@ pub(crate) struct Operations {
 #[derive(Clone, Debug, Default)]
 struct Inner {
     order: VecDeque<OperationId>,
-    responses: BTreeMap<OperationId, proto::Response>,
+    /// Shared: an image that is still read keeps those of its time, so that every batch copies the map.
+    responses: BTreeMap<OperationId, Arc<proto::Response>>,
 }
 
 impl Operations {
     pub(crate) fn response(&self, id: &OperationId) -> Option<&proto::Response> {
-        self.inner.responses.get(id)
+        self.inner.responses.get(id).map(Arc::as_ref)
     }
 
     /// Ignores what has no proper id; nobody could ask for it.
     pub(crate) fn remember(&mut self, operation: proto::Operation) {
         let Ok(id) = OperationId::try_from(operation.operation_id.as_ref()) else { return };
         let inner = Arc::make_mut(&mut self.inner);
-        if inner.responses.insert(id, operation.response.unwrap_or_default()).is_none() {
+        if inner.responses.insert(id, Arc::new(operation.response.unwrap_or_default())).is_none() {
             inner.order.push_back(id);
         }
         while inner.order.len() > REMEMBERED_MAX {

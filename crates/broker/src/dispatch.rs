@@ -35,6 +35,7 @@ static SERVED: &[Served] = &[
     answered::<api::sync_group::SyncGroup>(),
     answered::<api::describe_groups::DescribeGroups>(),
     answered::<api::list_groups::ListGroups>(),
+    answered::<api::sasl_handshake::SaslHandshake>(),
     Served { key: ApiKey::ApiVersions, versions: api::api_versions::VERSIONS, handle: api_versions },
     answered::<api::create_topics::CreateTopics>(),
     answered::<api::delete_topics::DeleteTopics>(),

@@ -1,13 +1,15 @@
 //! What a client says of what is not served: an error with its reason, at once, instead of asking for ever.
 
+use std::fs;
 use std::time::{Duration, Instant};
 
-use anyhow::ensure;
+use anyhow::{Context, ensure};
 use tidelog_cluster_tests::external::{CONFLUENT_KAFKA, kafka_tool_any};
 use tidelog_cluster_tests::scenario::kafka_differs;
 use tidelog_cluster_tests::{Spec, scenario};
 use tidelog_compat_tests::run_script;
 
+const TOPICS: &str = "org.apache.kafka.tools.TopicCommand";
 const PRODUCER_PERFORMANCE: &str = "org.apache.kafka.tools.ProducerPerformance";
 /// Much less than max.block.ms, which a client that asks again and again uses up.
 const ANSWER_LIMIT: Duration = Duration::from_secs(30);
@@ -39,6 +41,23 @@ fn librdkafka_hears_that_there_are_no_transactions() {
         let began = Instant::now();
         let said = run_script(CONFLUENT_KAFKA, "python/transactional.py", &[&cluster.bootstrap()])?.text();
         ensure!(said.contains("transactions are not supported by this cluster"), "{said}");
+        ensure!(began.elapsed() < ANSWER_LIMIT, "it took {:?}: {said}", began.elapsed());
+        Ok(())
+    });
+}
+
+#[test]
+fn java_hears_that_there_is_no_sasl() {
+    scenario(Spec::brokers(1), |cluster| {
+        let path = cluster.dir().join("sasl.properties");
+        let login = "org.apache.kafka.common.security.plain.PlainLoginModule required username=\"u\" password=\"p\";";
+        let settings = ["security.protocol=SASL_PLAINTEXT", "sasl.mechanism=PLAIN"].join("\n");
+        fs::write(&path, format!("{settings}\nsasl.jaas.config={login}\n"))?;
+        let path = path.to_str().context("path")?;
+        let began = Instant::now();
+        let args = ["--bootstrap-server", &cluster.bootstrap(), "--list", "--command-config", path];
+        let said = kafka_tool_any(TOPICS, &args, "")?.text();
+        ensure!(said.contains("Unexpected handshake request with client mechanism PLAIN"), "{said}");
         ensure!(began.elapsed() < ANSWER_LIMIT, "it took {:?}: {said}", began.elapsed());
         Ok(())
     });

@@ -104,7 +104,7 @@ async fn every_version_of_every_api_answers_an_empty_request() {
         DeleteGroupsRequest, ElectLeadersRequest, IncrementalAlterConfigsRequest, AlterPartitionReassignmentsRequest,
         ListPartitionReassignmentsRequest, OffsetDeleteRequest, DescribeQuorumRequest, DescribeClusterRequest,
         UnregisterBrokerRequest, ConsumerGroupHeartbeatRequest, ConsumerGroupDescribeRequest,
-        ListConfigResourcesRequest, DescribeTopicPartitionsRequest, DescribeProducersRequest,
+        ListConfigResourcesRequest, DescribeTopicPartitionsRequest, DescribeProducersRequest, SaslHandshakeRequest,
     );
     let left_out: Vec<_> = asking.advertised.difference(&asking.covered).collect();
     assert!(left_out.is_empty(), "name these APIs above (key, version): {left_out:?}");

@@ -30,7 +30,7 @@ pub(super) struct Look<'a> {
 impl Look<'_> {
     /// Returns the slot's next state: a consumer is told again until it asks for something else.
     pub(super) fn consumer(&mut self, slot: &mut Slot) -> SlotState {
-        let Some(partition) = slot.resolve(self.shard).cloned() else {
+        let Some(partition) = slot.present() else {
             let (code, hint) = self.absence(slot);
             self.draft.error(&slot.topic, slot.index, code, hint, Offset(-1));
             return SlotState::Queued;
@@ -80,7 +80,7 @@ impl Look<'_> {
         replica: BrokerId,
         epoch: BrokerEpoch,
     ) -> SlotState {
-        let Some(partition) = slot.resolve(self.shard).cloned() else {
+        let Some(partition) = slot.present() else {
             self.draft.error(&slot.topic, slot.index, ErrorCode::UNKNOWN_TOPIC_ID, None, Offset(-1));
             return SlotState::Sent;
         };

@@ -141,6 +141,7 @@ impl FetchSession {
 
     /// Looks at all queued slots. `is_last`: the request's time is over, so what still waits is answered with an error.
     fn draft(self: &Rc<Self>, shard: &Rc<Shard>, call: &FetchCall, is_last: bool) -> Draft {
+        self.look_up_absent(shard);
         let mut look = Look { shard, call, draft: Draft::default(), is_last, throttled_until: None };
         let mut slots = self.slots.borrow_mut();
         if is_last {

@@ -142,6 +142,17 @@ impl FetchSession {
         }
     }
 
+    /// Looks for the partitions of queued slots that were not there when they were named.
+    pub(super) fn look_up_absent(self: &Rc<Self>, shard: &Shard) {
+        let slots = self.slots.borrow();
+        let is_absent = |slot: &usize| slots.all[*slot].as_ref().is_some_and(Slot::is_absent);
+        let absent: Vec<usize> = slots.queue.iter().copied().filter(is_absent).collect();
+        drop(slots);
+        for slot in absent {
+            self.look_up(shard, slot);
+        }
+    }
+
     /// Finds the slot's partition and watches it.
     fn look_up(self: &Rc<Self>, shard: &Shard, index: usize) {
         let mut slots = self.slots.borrow_mut();

@@ -51,12 +51,22 @@ pub(super) struct Slot {
 }
 
 impl Slot {
-    /// The partition as it is now: a topic may have appeared, or been deleted and recreated under its name.
+    /// Nothing is known here of the partition, or no longer.
+    pub(super) fn is_absent(&self) -> bool {
+        self.partition.as_ref().is_none_or(|partition| partition.stopped.get())
+    }
+
+    /// The partition as it is now: a topic may have appeared, or been deleted and recreated under its name. One that is
+    /// found has to be watched, or the slot would wait for ever.
     pub(super) fn resolve(&mut self, shard: &Shard) -> Option<&PartitionHandle> {
-        if self.partition.as_ref().is_none_or(|partition| partition.stopped.get()) {
+        if self.is_absent() {
             self.partition = find(shard, &self.topic, self.index);
         }
         self.partition.as_ref()
+    }
+
+    pub(super) fn present(&self) -> Option<PartitionHandle> {
+        self.partition.clone().filter(|_| !self.is_absent())
     }
 
     pub(super) fn follower_fetch(&self, replica: BrokerId, broker_epoch: BrokerEpoch) -> FollowerFetch {

@@ -3,10 +3,13 @@
 use std::time::Duration;
 
 use tidelog_wire::ErrorCode;
+use tidelog_wire::messages::alter_partition_reassignments_request::{ReassignablePartition, ReassignableTopic};
 use tidelog_wire::messages::delete_records_request::{DeleteRecordsPartition, DeleteRecordsTopic};
 use tidelog_wire::messages::fetch_request::ReplicaState;
 use tidelog_wire::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
-use tidelog_wire::messages::{DeleteRecordsRequest, FetchRequest, ListOffsetsRequest};
+use tidelog_wire::messages::{
+    AlterPartitionReassignmentsRequest, DeleteRecordsRequest, FetchRequest, ListOffsetsRequest,
+};
 use tokio::time::{Instant, timeout};
 
 use crate::harness::{Cluster, DEADLINE, batch, fetch, fetch_request, now_ms, produce};
@@ -72,6 +75,40 @@ async fn a_session_answers_only_what_changed() {
     assert_eq!(news.responses[0].partitions[0].high_watermark, 2);
     let wrong = connection.send(&next(2)).await.expect("an answer");
     assert_eq!(wrong.error_code, ErrorCode::INVALID_FETCH_SESSION_EPOCH);
+}
+
+/// Whoever asks a broker that has just started comes before its partitions do.
+#[tokio::test]
+async fn a_session_hears_of_a_partition_that_came_after_it_was_named() {
+    let cluster = Cluster::start(2).await;
+    let leader = cluster.create_topic("late", 1, &[]).await;
+    let next = 3 - leader.node;
+    let connection = cluster.connect(next).await;
+    let full = FetchRequest { session_epoch: 0, ..fetch_request(leader.topic_id, 0, 1, 0) };
+    let first = connection.send(&full).await.expect("an answer");
+    assert_eq!(first.responses[0].partitions[0].error_code, ErrorCode::NOT_LEADER_OR_FOLLOWER);
+    let partitions = vec![ReassignablePartition { partition_index: 0, replicas: Some(vec![next]) }];
+    let topics = vec![ReassignableTopic { name: "late".into(), partitions }];
+    let moved = connection.send(&AlterPartitionReassignmentsRequest { topics, ..Default::default() }).await;
+    assert_eq!(moved.expect("an answer").error_code, ErrorCode::NONE);
+    cluster.leader_where("late", |leader| leader.node == next).await;
+
+    let in_session = |session_epoch, topics, max_wait_ms| FetchRequest {
+        session_id: first.session_id,
+        session_epoch,
+        topics,
+        ..fetch_request(leader.topic_id, 0, 1, max_wait_ms)
+    };
+    let writer = cluster.connect(next).await;
+    let named = fetch_request(leader.topic_id, 0, 1, 0).topics;
+    // It is there when the session is looked at, and has nothing when it is named.
+    for (session_epoch, topics) in [(1, Vec::new()), (2, named)] {
+        connection.send(&in_session(session_epoch, topics, 0)).await.expect("an answer");
+    }
+    let poll = connection.start(&in_session(3, Vec::new(), 20_000)).expect("is sent");
+    assert_eq!(produce(&writer, leader.topic_id, batch("a"), -1).await.error_code, ErrorCode::NONE);
+    let answer = timeout(Duration::from_secs(10), poll).await.expect("woken by the append").expect("an answer");
+    assert_eq!(answer.responses[0].partitions[0].high_watermark, 1);
 }
 
 /// H22: nobody becomes a follower by saying so.

@@ -103,6 +103,11 @@ impl Table {
     }
 }
 
+/// `1 topic`, `2 topics`.
+pub fn counted(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
 /// Whoever names a group or a client may not write to the terminal of whoever lists them.
 fn printable(text: &str) -> String {
     let mut out = String::with_capacity(text.len());

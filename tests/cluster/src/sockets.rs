@@ -70,22 +70,22 @@ pub(crate) fn holds(pid: u32, socket: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::net::{Ipv6Addr, TcpListener};
+    use std::net::TcpListener;
     use std::process;
 
     use super::*;
 
     /// A listener's end and the dialler's.
-    fn connected() -> (TcpStream, TcpStream) {
+    fn connected(to: &str) -> (TcpStream, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let port = listener.local_addr().expect("its address").port();
-        let dialler = TcpStream::connect(("127.0.0.1", port)).expect("connected");
+        let dialler = TcpStream::connect((to, port)).expect("connected");
         (listener.accept().expect("accepted").0, dialler)
     }
 
     #[test]
     fn the_other_end_is_found_while_it_is_open() {
-        let (accepted, dialler) = connected();
+        let (accepted, dialler) = connected("127.0.0.1");
         let name = name_of_peer(&accepted).expect("asked").expect("open");
         assert!(holds(process::id(), &name));
         drop(dialler);
@@ -95,11 +95,7 @@ mod tests {
     /// Java's sockets are IPv6, with IPv4 addresses in them.
     #[test]
     fn an_ipv4_address_in_ipv6_is_found_too() {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let port = listener.local_addr().expect("its address").port();
-        let mapped: Ipv6Addr = "::ffff:127.0.0.1".parse().expect("an address");
-        let _dialler = TcpStream::connect((mapped, port)).expect("connected");
-        let (accepted, _) = listener.accept().expect("accepted");
+        let (accepted, _dialler) = connected("::ffff:127.0.0.1");
         let name = name_of_peer(&accepted).expect("asked").expect("open");
         assert!(holds(process::id(), &name));
     }

@@ -95,6 +95,15 @@ struct SmallDisk {
 }
 
 impl SmallDisk {
+    /// `None` where the test ends here: against Kafka, or because nothing can be mounted, which may fail the test.
+    fn to_fill() -> Option<Self> {
+        if Target::from_environment().is_ok_and(|t| kafka_differs(t, "it takes the disk offline and ends")) {
+            return None;
+        }
+        let mounted = Self::mount(512);
+        mounted.map_err(|error| tidelog_cluster_tests::scenario::finish(Err(error))).ok()
+    }
+
     fn mount(mebibytes: u32) -> Result<SmallDisk> {
         let disk = SmallDisk { dir: tempfile::tempdir()? };
         let mut mount = Command::new("mount");
@@ -132,13 +141,7 @@ impl Drop for SmallDisk {
 
 #[test]
 fn a_full_disk_loses_nothing_and_heals_when_space_comes_back() {
-    if Target::from_environment().is_ok_and(|t| kafka_differs(t, "it takes the disk offline and ends")) {
-        return;
-    }
-    let disk = match SmallDisk::mount(512) {
-        Ok(disk) => disk,
-        Err(error) => return tidelog_cluster_tests::scenario::finish(Err(error)),
-    };
+    let Some(disk) = SmallDisk::to_fill() else { return };
     let load = Load { value_bytes: 20_000, ..Load::default() };
     scenario(Spec::brokers(3).data_root(disk.path()), |cluster| {
         cluster.create_topic(TOPIC, 1)?;
@@ -237,13 +240,7 @@ fn loads(cluster: &Cluster) -> Result<usize> {
 
 #[test]
 fn a_full_disk_costs_groups_one_replay_and_no_offset() {
-    if Target::from_environment().is_ok_and(|t| kafka_differs(t, "it takes the disk offline and ends")) {
-        return;
-    }
-    let disk = match SmallDisk::mount(512) {
-        Ok(disk) => disk,
-        Err(error) => return tidelog_cluster_tests::scenario::finish(Err(error)),
-    };
+    let Some(disk) = SmallDisk::to_fill() else { return };
     scenario(Spec::brokers(1).data_root(disk.path()), |cluster| {
         cluster.create_topic(TOPIC, COMMITTED)?;
         tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {

@@ -29,7 +29,7 @@ pub(super) struct Look<'a> {
 
 impl Look<'_> {
     /// Returns the slot's next state: a consumer is told again until it asks for something else.
-    pub(super) fn consumer(&mut self, slot: &mut Slot) -> SlotState {
+    pub(super) fn consumer(&mut self, slot: &Slot) -> SlotState {
         let Some(partition) = slot.present() else {
             let (code, hint) = self.absence(slot);
             self.draft.error(&slot.topic, slot.index, code, hint, Offset(-1));
@@ -73,13 +73,7 @@ impl Look<'_> {
     }
 
     /// Returns the slot's next state: having sent anything, we wait for the follower to name the partition again.
-    pub(super) fn follower(
-        &mut self,
-        index: usize,
-        slot: &mut Slot,
-        replica: BrokerId,
-        epoch: BrokerEpoch,
-    ) -> SlotState {
+    pub(super) fn follower(&mut self, index: usize, slot: &Slot, replica: BrokerId, epoch: BrokerEpoch) -> SlotState {
         let Some(partition) = slot.present() else {
             self.draft.error(&slot.topic, slot.index, ErrorCode::UNKNOWN_TOPIC_ID, None, Offset(-1));
             return SlotState::Sent;

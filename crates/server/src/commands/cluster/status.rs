@@ -6,7 +6,7 @@ use tidelog_wire::messages::metadata_response::MetadataResponseTopic;
 
 use crate::commands::redundancy::Redundancy;
 use crate::exit::{Exit, Failure};
-use crate::output::{Cell, Style, Table};
+use crate::output::{Cell, Style, Table, counted};
 use crate::session::Session;
 
 #[derive(Serialize)]
@@ -67,10 +67,6 @@ pub async fn run(session: Session) -> Result<Exit, Failure> {
     }
     printer.table(&table)?;
     Ok(Exit::Ok)
-}
-
-fn counted(count: usize, noun: &str) -> String {
-    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
 fn status(metadata: &MetadataResponse, redundancy: &Redundancy) -> Status {

@@ -7,6 +7,7 @@ use super::entries::{ResourceKind, alter};
 use crate::commands::parse_pair;
 use crate::config::{RawConfig, names};
 use crate::exit::{Exit, Failure};
+use crate::output::counted;
 use crate::session::Session;
 
 #[derive(Args, Debug)]
@@ -44,7 +45,7 @@ pub async fn run(session: Session, args: SetArgs) -> Result<Exit, Failure> {
     } else {
         session.printer.line(&format!(
             "Changed {} of {}.",
-            counted(args.values.len() + args.deleted.len()),
+            counted(args.values.len() + args.deleted.len(), "value"),
             owner(&args)
         ))?;
     }
@@ -65,13 +66,6 @@ fn owner(args: &SetArgs) -> String {
         (ResourceKind::Broker, "") => "all brokers".to_owned(),
         (ResourceKind::Broker, id) => format!("broker {id}"),
         (_, name) => name.to_owned(),
-    }
-}
-
-fn counted(count: usize) -> String {
-    match count {
-        1 => "1 value".to_owned(),
-        count => format!("{count} values"),
     }
 }
 

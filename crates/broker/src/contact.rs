@@ -1,4 +1,4 @@
-//! The broker's session with the controller, as its partitions and its clients hear of it (DESIGN 7.9).
+//! The broker's session with the controller, as its partitions and its clients hear of it (docs/REPLICATION.md R9).
 
 use std::rc::Rc;
 use std::time::Duration;

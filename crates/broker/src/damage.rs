@@ -10,7 +10,7 @@ use crate::partition::PartitionHandle;
 use crate::shard::Shard;
 
 /// A read of the partition failed. If records are damaged, tells the controller that this replica lacks what it acknowledged
-/// (DESIGN 7.5). It leads elsewhere then, and the metadata applier has the damaged records fetched anew. Said once for each
+/// (docs/REPLICATION.md R5). It leads elsewhere then, and the metadata applier has the damaged records fetched anew. Said once for each
 /// partition.
 pub(crate) fn read_failed(shard: &Rc<Shard>, partition: &PartitionHandle, error: &StorageError) {
     shard.storage_error(error);

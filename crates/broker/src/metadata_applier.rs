@@ -46,7 +46,7 @@ impl MetadataApplier {
     }
 
     /// Follows the controller's image until the shard ends. The first image to be applied is one that holds this
-    /// incarnation's registration (DESIGN 7.6).
+    /// incarnation's registration (docs/REPLICATION.md R6).
     pub(crate) async fn run(mut self, mut session: watch::Receiver<SessionState>) {
         let mut images = self.shard.controller.image();
         loop {

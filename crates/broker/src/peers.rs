@@ -64,7 +64,7 @@ impl Peers {
         settled_ms.is_some_and(|settled| self.clock.monotonic_ms() - settled < NEWS_MS)
     }
 
-    /// A connection died and nothing has been heard since (DESIGN 7.11).
+    /// A connection died and nothing has been heard since (docs/REPLICATION.md R11).
     pub(crate) fn is_suspect(&self, broker: BrokerId) -> bool {
         let died_ms = self.died_ms.borrow().get(&broker).copied();
         died_ms.is_some_and(|died| self.clock.monotonic_ms() - died < DEATH_BELIEVED_MS)

@@ -1,6 +1,6 @@
 //! The logs as a starting broker finds them: opened side by side on the disk threads, before it registers.
 //!
-//! What is found goes into the registration (DESIGN 7.5): where each log ends, and which replicas may lack records they
+//! What is found goes into the registration (docs/REPLICATION.md R5): where each log ends, and which replicas may lack records they
 //! acknowledged. Logs then wait here until the image says what they are.
 
 use std::collections::{HashMap, HashSet};

@@ -11,12 +11,12 @@ use crate::checkpoint;
 use crate::partition::PartitionHandle;
 use crate::shard::Shard;
 
-/// By then the broker stops, ready or not (DESIGN 7.7); the controller gives up waiting a little earlier.
+/// By then the broker stops, ready or not (docs/REPLICATION.md R7); the controller gives up waiting a little earlier.
 const HAND_OVER_MAX: Duration = Duration::from_millis(8_500);
 /// How often a stopping broker looks whether the controller still answers.
 const CONTACT_CHECK: Duration = Duration::from_millis(100);
 /// After the hand-over producers still wait for their answers, which come once the new leaders have committed their
-/// records (DESIGN 7.7), and clients for what is on its way to them.
+/// records (docs/REPLICATION.md R7), and clients for what is on its way to them.
 const DRAIN_MIN: Duration = Duration::from_millis(50);
 const DRAIN_MAX: Duration = Duration::from_millis(500);
 const DRAIN_STEP: Duration = Duration::from_millis(10);

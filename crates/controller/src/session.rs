@@ -33,7 +33,7 @@ const OPEN_WAIT_MAX: Duration = Duration::from_millis(500);
 const RETRY: Duration = Duration::from_millis(20);
 const REGISTER_RETRY: Duration = Duration::from_millis(100);
 const SHUTDOWN_RETRY: Duration = Duration::from_millis(50);
-/// Then a broker stops although partitions fall below min ISR (DESIGN 7.7).
+/// Then a broker stops although partitions fall below min ISR (docs/REPLICATION.md R7).
 const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(8);
 /// So long it waits for a broker that has stopped: whoever restarts one after the other brings it back by then.
 const RESTART_PATIENCE: Duration = Duration::from_secs(3);
@@ -59,7 +59,7 @@ pub struct SessionState {
     pub broker_epoch: Option<BrokerEpoch>,
     /// By this node's own image. Fenced brokers lead nothing and are in no ISR.
     pub fenced: bool,
-    /// When a controller that a quorum stood behind was last heard; self-fencing (DESIGN 7.9) is judged by it.
+    /// When a controller that a quorum stood behind was last heard; self-fencing (docs/REPLICATION.md R9) is judged by it.
     pub last_contact: Option<Instant>,
     /// Controlled shutdown is through: nothing is lost or delayed by stopping now.
     pub may_shut_down: bool,

@@ -84,7 +84,7 @@ pub enum CreateOrigin {
     Admin,
     /// A broker's own wish (auto-creation, internal topics): the replication factor is lowered to the brokers the
     /// cluster is known to have, and while they are not registered the answer is LEADER_NOT_AVAILABLE, which is
-    /// retriable (DESIGN 7.13).
+    /// retriable (docs/REPLICATION.md R13).
     Broker,
 }
 
@@ -109,7 +109,7 @@ pub struct BrokerRegistration {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReplicaReport {
     pub partition: TopicIdPartition,
-    /// The log may lack records it once acknowledged (DESIGN 7.5).
+    /// The log may lack records it once acknowledged (docs/REPLICATION.md R5).
     pub unclean: bool,
     pub position: LogPosition,
 }

@@ -1,4 +1,4 @@
-//! Which brokers are alive, as the active controller sees it (DESIGN 7.8).
+//! Which brokers are alive, as the active controller sees it (docs/REPLICATION.md R8).
 //!
 //! A broker's session is a stream that it keeps open and sends heartbeats on. Each session has one deadline:
 //!

@@ -3,7 +3,7 @@
 //! v1: null means all topics (before, an empty list did). v4: the client may forbid auto-creation. v10: topic ids.
 //! A broker that starts answers when it is part of its cluster.
 //! A topic that does not exist is created through the controller if both sides allow it. A question about a partition
-//! whose leader just died in front of us is held until the image changes (DESIGN 7.11): a stale answer costs a client
+//! whose leader just died in front of us is held until the image changes (docs/REPLICATION.md R11): a stale answer costs a client
 //! up to a second, a held one the time the election takes.
 
 use std::ops::RangeInclusive;

@@ -79,7 +79,7 @@ impl FetchSession {
         self.park(shard, call, &draft);
     }
 
-    /// A newer request came while this one was parked (DESIGN 7.2).
+    /// A newer request came while this one was parked (docs/REPLICATION.md R2).
     pub(crate) fn answer_parked_empty(self: &Rc<Self>, shard: &Rc<Shard>) {
         let parked = self.parked.borrow_mut().take();
         if let Some(parked) = parked {

@@ -1,4 +1,4 @@
-//! 10 ms doubling to 200 (DESIGN 7.1).
+//! 10 ms doubling to 200 (docs/REPLICATION.md R1).
 
 use std::time::Duration;
 

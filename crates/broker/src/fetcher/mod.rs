@@ -2,7 +2,7 @@
 //!
 //! A partition is named in a Fetch only when it has something new to say: its log end moved and is durable, its epoch
 //! changed, it truncated. At most two requests are out, the older of which the leader answers at once when the newer
-//! one comes (DESIGN 7.2), so a parked Fetch never keeps a partition from reporting what it has on disk.
+//! one comes (docs/REPLICATION.md R2), so a parked Fetch never keeps a partition from reporting what it has on disk.
 
 mod back_off;
 mod conversation;

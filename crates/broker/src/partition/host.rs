@@ -54,7 +54,7 @@ pub(crate) struct PartitionHost {
     pub fetch_queued: Cell<bool>,
     /// The leader that our replica fetcher asks.
     pub following: Cell<BrokerId>,
-    /// This leader isolated itself (DESIGN 7.9).
+    /// This leader isolated itself (docs/REPLICATION.md R9).
     pub stepped_aside: Cell<bool>,
     /// Where a read came upon damaged records. The log is used on as long as nobody else leads: it may be the only one.
     pub damaged_at: Cell<Option<Offset>>,

@@ -106,7 +106,7 @@ impl Session {
         heard
     }
 
-    /// By it the leaders on the side of a controller that is cut off know when to step aside (DESIGN 7.9).
+    /// By it the leaders on the side of a controller that is cut off know when to step aside (docs/REPLICATION.md R9).
     fn quorum_silence(&self) -> Duration {
         let metrics = self.shared.metrics();
         let is_alone = metrics.membership_config.membership().voter_ids().count() < 2;

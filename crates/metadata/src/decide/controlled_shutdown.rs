@@ -1,4 +1,4 @@
-//! ControlledShutdown: a broker leaves without anyone noticing (DESIGN 7.7).
+//! ControlledShutdown: a broker leaves without anyone noticing (docs/REPLICATION.md R7).
 //!
 //! First its leaderships move, while it stays in ISRs. Once no partition would fall below min ISR by its leaving
 //! (or it has waited long enough), it leaves all ISRs and may stop. Of several that stop at once none hands anything

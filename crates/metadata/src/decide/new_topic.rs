@@ -18,7 +18,7 @@ use crate::response::RequestError;
 
 /// A topic's partitions at most, and those of one request; as in Kafka.
 pub(super) const PARTITIONS_MAX: usize = 10_000;
-/// Without `default.replication.factor` (DESIGN 7.13).
+/// Without `default.replication.factor` (docs/REPLICATION.md R13).
 const DEFAULT_REPLICATION_FACTOR: usize = 3;
 
 /// A topic as it will be created.

@@ -1,4 +1,4 @@
-//! RegisterBroker: a new incarnation (KIP-631, KIP-966, DESIGN 7.5 and 7.6).
+//! RegisterBroker: a new incarnation (KIP-631, KIP-966, docs/REPLICATION.md R5 and R6).
 //!
 //! It begins fenced. In the same batch the earlier incarnation loses its leaderships and leaves every ISR, as if
 //! fenced: what it had on disk it still has, so it stays in ELRs. Replicas that may have lost records leave those too:

@@ -1,4 +1,4 @@
-//! Replicas that lost records while their broker ran, and replicas that are whole again (DESIGN 7.5).
+//! Replicas that lost records while their broker ran, and replicas that are whole again (docs/REPLICATION.md R5).
 
 use std::collections::BTreeSet;
 

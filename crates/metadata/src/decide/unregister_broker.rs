@@ -1,4 +1,4 @@
-//! UnregisterBroker: a broker is gone for good, and counts no more when replicas are placed (DESIGN 7.13).
+//! UnregisterBroker: a broker is gone for good, and counts no more when replicas are placed (docs/REPLICATION.md R13).
 //!
 //! Unlike Kafka's controller this one refuses while the broker runs, for it would register again at once, and while it
 //! holds replicas, for they would stay missing for ever: they are to be moved first, off a dead broker too.

@@ -79,7 +79,7 @@ impl Image {
     }
 
     /// The brokers the cluster is known to have: configured ones with the broker role and registered ones, up or not
-    /// (DESIGN 7.13). Default replication factors count these.
+    /// (docs/REPLICATION.md R13). Default replication factors count these.
     pub fn known_brokers(&self) -> BTreeSet<BrokerId> {
         let configured = self.nodes.values().filter(|node| node.is_broker).map(|node| node.id);
         configured.chain(self.brokers.keys().copied()).collect()

@@ -153,7 +153,7 @@ impl Partition {
 }
 
 /// `configured` or else half of the replicas rounded up, at least 1 and at most all of them. Leader and controller
-/// must agree on it, so both ask here (DESIGN 7.13).
+/// must agree on it, so both ask here (docs/REPLICATION.md R13).
 pub fn min_insync_replicas(configured: Option<i32>, replica_count: usize) -> usize {
     let wanted = match configured {
         Some(count) => usize::try_from(count).unwrap_or(1),

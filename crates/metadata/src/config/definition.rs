@@ -34,12 +34,13 @@ pub enum Update {
     ClusterWide,
 }
 
-/// Whether setting it does anything here.
+/// Whether setting it does anything here. Every row of a table says so; tests hold what it says against the code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effect {
+    /// Code reads the value.
     Implemented,
-    /// Kafka knows it; it is kept and shown, and nothing follows from it.
-    AcceptedWithoutEffect,
+    /// The value is checked, kept and shown, and nothing follows from it. A node warns of it when it starts.
+    WithoutEffect,
 }
 
 /// A broker config that stands in for a topic config, in another unit perhaps.
@@ -48,6 +49,14 @@ pub struct Synonym {
     pub name: &'static str,
     /// How many of the topic config's units one of its units is (3,600,000 ms in an hour).
     pub factor: i64,
+}
+
+pub(super) const fn same_unit(name: &'static str) -> Synonym {
+    Synonym { name, factor: 1 }
+}
+
+pub(super) const fn in_unit(name: &'static str, factor: i64) -> Synonym {
+    Synonym { name, factor }
 }
 
 /// One row of a table.
@@ -65,25 +74,41 @@ pub struct ConfigDefinition {
     pub effect: Effect,
 }
 
-impl ConfigDefinition {
-    pub(super) const fn new(
-        name: &'static str,
-        kind: ConfigType,
-        default: &'static str,
-        documentation: &'static str,
-    ) -> Self {
-        Self {
-            name,
-            kind,
-            default: Some(default),
-            valid: Valid::Any,
-            documentation,
-            synonyms: &[],
-            update: Update::ReadOnly,
-            effect: Effect::Implemented,
+macro_rules! constructors {
+    ($($name:ident = $kind:ident),+ $(,)?) => {$(
+        pub(super) const fn $name(
+            name: &'static str,
+            default: &'static str,
+            effect: Effect,
+            documentation: &'static str,
+        ) -> ConfigDefinition {
+            ConfigDefinition {
+                name,
+                kind: ConfigType::$kind,
+                default: Some(default),
+                valid: Valid::Any,
+                documentation,
+                synonyms: &[],
+                update: Update::ReadOnly,
+                effect,
+            }
         }
-    }
+    )+};
+}
 
+constructors!(
+    boolean = Boolean,
+    string = String,
+    int = Int,
+    short = Short,
+    long = Long,
+    double = Double,
+    list = List,
+    class = Class,
+    password = Password,
+);
+
+impl ConfigDefinition {
     pub(super) const fn valid(mut self, valid: Valid) -> Self {
         self.valid = valid;
         self
@@ -106,11 +131,6 @@ impl ConfigDefinition {
 
     pub(super) const fn per_broker(mut self) -> Self {
         self.update = Update::PerBroker;
-        self
-    }
-
-    pub(super) const fn without_effect(mut self) -> Self {
-        self.effect = Effect::AcceptedWithoutEffect;
         self
     }
 

@@ -1,30 +1,29 @@
 //! The one table of configuration keys: controller, broker and command line all read this.
 //!
-//! [`TOPIC_CONFIGS`], [`BROKER_CONFIGS`] and [`GROUP_CONFIGS`] hold name, type, default, valid values and a sentence for each key.
+//! [`TOPIC_CONFIGS`], [`BROKER_SECTIONS`] and [`GROUP_CONFIGS`] hold name, type, default, valid values and a sentence for each key.
 //! A value in force is found along a chain: the topic's own, the broker's dynamic, the cluster-wide dynamic,
 //! `server.properties`, the default ([`describe_topic`], [`describe_broker`], [`describe_group`], [`TopicConfig`]).
 
-mod broker_table;
 mod definition;
-mod group_table;
 mod resolve;
 mod static_configs;
 mod suggestion;
+mod table;
 mod topic_config;
-mod topic_table;
 mod value;
 
-pub use broker_table::BROKER_CONFIGS;
 pub use definition::{ConfigDefinition, ConfigType, Effect, Synonym, Update};
-pub(crate) use group_table::bounds_of;
-pub use group_table::{CONSUMER_HEARTBEAT_INTERVAL_MS, CONSUMER_SESSION_TIMEOUT_MS, GROUP_CONFIGS};
 pub use resolve::{
     ConfigEntry, ConfigSource, ConfigSynonym, Resolver, describe_broker, describe_group, describe_topic,
 };
 pub use static_configs::StaticConfigs;
 pub use suggestion::nearest_name;
+pub(crate) use table::bounds_of;
+pub use table::{
+    BROKER_SECTIONS, CONSUMER_HEARTBEAT_INTERVAL_MS, CONSUMER_SESSION_TIMEOUT_MS, GROUP_CONFIGS, TOPIC_CONFIGS,
+    broker_configs,
+};
 pub use topic_config::{CleanupPolicy, CompressionType, TimestampType, TopicConfig};
-pub use topic_table::TOPIC_CONFIGS;
 pub use value::{Valid, check_value, list_items};
 
 /// The definition of a topic config.
@@ -34,7 +33,7 @@ pub fn topic_config(name: &str) -> Option<&'static ConfigDefinition> {
 
 /// The definition of a broker config. Synonyms of topic configs are broker configs too.
 pub fn broker_config(name: &str) -> Option<&'static ConfigDefinition> {
-    BROKER_CONFIGS.iter().find(|definition| definition.name == name)
+    broker_configs().find(|definition| definition.name == name)
 }
 
 /// The definition of a group config.
@@ -48,7 +47,8 @@ mod tests {
 
     #[test]
     fn every_default_is_valid_and_every_name_unique() {
-        for table in [TOPIC_CONFIGS, BROKER_CONFIGS, GROUP_CONFIGS] {
+        let broker_configs: Vec<ConfigDefinition> = broker_configs().copied().collect();
+        for table in [TOPIC_CONFIGS, &broker_configs, GROUP_CONFIGS] {
             for (index, definition) in table.iter().enumerate() {
                 if let Some(default) = definition.default {
                     assert_eq!(check_value(definition, default), Ok(()), "{}", definition.name);

@@ -7,7 +7,7 @@ use tidelog_wire::Str;
 use tidelog_wire::types::BrokerId;
 
 use super::definition::{ConfigDefinition, Update};
-use super::{BROKER_CONFIGS, GROUP_CONFIGS, StaticConfigs, TOPIC_CONFIGS, broker_config};
+use super::{GROUP_CONFIGS, StaticConfigs, TOPIC_CONFIGS, broker_config, broker_configs};
 use crate::image::{ConfigResource, Image, Topic};
 
 const MIN_INSYNC_REPLICAS: &str = "min.insync.replicas";
@@ -225,7 +225,7 @@ pub fn describe_broker(resolver: &Resolver<'_>) -> Vec<ConfigEntry> {
         entry_of(definition, resolver.links_of(definition), definition.name, default, read_only)
     };
     let unknown = unknown_dynamic_configs(resolver);
-    BROKER_CONFIGS.iter().map(entry).chain(unknown).collect()
+    broker_configs().map(entry).chain(unknown).collect()
 }
 
 /// As in Kafka, a config of unknown type may be a secret.

@@ -63,7 +63,6 @@ pub fn surroundings() -> Surroundings {
     Surroundings {
         host_name: rustix::system::uname().nodename().to_string_lossy().into_owned(),
         bind_address: std::env::var(BIND_ADDRESS_VARIABLE).unwrap_or_else(|_| "127.0.0.1".to_owned()),
-        cores: std::thread::available_parallelism().map_or(1, usize::from),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Which property names exist: what is served here, what is Kafka's but has no effect here, what nobody knows.
 
-use tidelog_metadata::config::{BROKER_CONFIGS, Effect, broker_config, check_value, nearest_name};
+use tidelog_metadata::config::{Effect, broker_config, broker_configs, check_value, nearest_name};
 
 use super::reader::InvalidSetting;
 use super::source::RawConfig;
@@ -55,10 +55,10 @@ pub fn ineffective(raw: &RawConfig, read: &[&str]) -> Ineffective {
         |key: &str| read.contains(&key) || broker_config(key).is_some_and(|d| d.effect == Effect::Implemented);
     let mut found = Ineffective::default();
     for (key, _) in raw.iter().filter(|(key, _)| !is_served(key)) {
-        if is_kafkas(key) {
+        if broker_config(key).is_some() || is_kafkas(key) {
             found.accepted.push(key.to_owned());
         } else {
-            let ours = BROKER_CONFIGS.iter().map(|definition| definition.name);
+            let ours = broker_configs().map(|definition| definition.name);
             found.unknown.push((key.to_owned(), nearest_name(key, ours.chain(kafka_names()))));
         }
     }

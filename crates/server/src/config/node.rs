@@ -45,7 +45,6 @@ pub struct NodeConfig {
     pub admin_listener: Option<(String, u16)>,
     pub rack: Option<String>,
     pub log_dir: PathBuf,
-    pub num_shards: usize,
     pub broker_session_timeout: Duration,
     pub broker_heartbeat_interval: Duration,
     /// Longest silence of the active controller before an election.
@@ -65,7 +64,6 @@ pub struct NodeConfig {
 pub struct Surroundings {
     pub host_name: String,
     pub bind_address: String,
-    pub cores: usize,
 }
 
 impl NodeConfig {
@@ -96,7 +94,6 @@ impl NodeConfig {
             admin_listener: read_admin_listener(reader)?,
             rack: reader.text("broker.rack").map(str::to_owned),
             log_dir: read_log_dir(reader)?,
-            num_shards: reader.number("num.shards", around.cores.clamp(1, 64), 1..=64)?,
             broker_session_timeout: session_timeout,
             broker_heartbeat_interval: read_ms(reader, "broker.heartbeat.interval.ms", Duration::from_millis(300))?,
             election_timeout: read_ms(reader, "controller.quorum.election.timeout.ms", Duration::from_millis(1000))?,
@@ -325,7 +322,7 @@ mod tests {
         for (key, value) in settings {
             raw.set(key, *value);
         }
-        let around = Surroundings { host_name: "box".to_owned(), bind_address: "127.0.0.1".to_owned(), cores: 2 };
+        let around = Surroundings { host_name: "box".to_owned(), bind_address: "127.0.0.1".to_owned() };
         NodeConfig::read(&Reader::new(&raw), &raw, &around)
     }
 
@@ -337,7 +334,7 @@ mod tests {
     #[test]
     fn without_settings_a_node_is_a_cluster_on_localhost() {
         let config = read(&[]).unwrap();
-        assert_eq!((config.node_id, config.num_shards), (1, 2));
+        assert_eq!(config.node_id, 1);
         assert_eq!(config.roles, Roles { broker: true, controller: true });
         assert_eq!(shown(&config.client_listeners), "PLAINTEXT://127.0.0.1:9092");
         assert_eq!(shown(&config.advertised_listeners), "PLAINTEXT://localhost:9092");
@@ -405,7 +402,6 @@ mod tests {
             (&[("log.dirs", "/a,/b")], "one directory"),
             (&[("cluster.id", "short")], "an id of 22 characters"),
             (&[("admin.listener", "9644")], "http://host:port or none"),
-            (&[("num.shards", "0")], "a whole number from 1 to 64"),
         ];
         for (settings, expected) in table {
             let error = read(settings).unwrap_err().to_string();

@@ -1,30 +1,30 @@
 //! Configs of consumer groups (KIP-848), set for one group over the protocol.
 
-use super::definition::ConfigType::Int;
-use super::definition::{ConfigDefinition, Synonym};
-use super::value::Valid;
+use crate::config::definition::Effect::Implemented;
+use crate::config::definition::{ConfigDefinition, int, same_unit};
+use crate::config::value::Valid;
 
 pub const CONSUMER_HEARTBEAT_INTERVAL_MS: &str = "consumer.heartbeat.interval.ms";
 pub const CONSUMER_SESSION_TIMEOUT_MS: &str = "consumer.session.timeout.ms";
 
 /// Every group config, by name.
 pub const GROUP_CONFIGS: &[ConfigDefinition] = &[
-    ConfigDefinition::new(
+    int(
         CONSUMER_HEARTBEAT_INTERVAL_MS,
-        Int,
         "5000",
+        Implemented,
         "Heartbeat interval of the group's members with the consumer group protocol.",
     )
     .valid(Valid::AtLeast(1))
-    .synonyms(&[Synonym { name: "group.consumer.heartbeat.interval.ms", factor: 1 }]),
-    ConfigDefinition::new(
+    .synonyms(&[same_unit("group.consumer.heartbeat.interval.ms")]),
+    int(
         CONSUMER_SESSION_TIMEOUT_MS,
-        Int,
         "45000",
+        Implemented,
         "Session timeout of the group's members with the consumer group protocol.",
     )
     .valid(Valid::AtLeast(1))
-    .synonyms(&[Synonym { name: "group.consumer.session.timeout.ms", factor: 1 }]),
+    .synonyms(&[same_unit("group.consumer.session.timeout.ms")]),
 ];
 
 /// A group's value has to lie between these two of the brokers.

@@ -22,6 +22,8 @@ pub enum ApplyError {
     TopicExists(Str),
     #[error("partition {0} is not the topic's next one")]
     PartitionOutOfOrder(TopicIdPartition),
+    #[error("the record breaks a rule of partition {partition}: {invariant}")]
+    BrokenInvariant { partition: TopicIdPartition, invariant: &'static str },
     #[error("the broker epoch {found} of broker {broker_id} is not above the earlier ones")]
     BrokerEpochNotGrowing { broker_id: BrokerId, found: BrokerEpoch },
     #[error("producer ids would go back from {from} to {to}")]
@@ -143,7 +145,7 @@ impl Image {
         if usize::try_from(record.partition.get()) != Ok(topic.partitions.len()) {
             return Err(ApplyError::PartitionOutOfOrder(topic.id_partition(record.partition)));
         }
-        topic.partitions.push(Arc::new(Partition {
+        let partition = Partition {
             replicas: record.replicas.clone(),
             isr: record.isr.clone(),
             elr: record.elr.clone(),
@@ -156,7 +158,9 @@ impl Image {
             leader_recovery: record.leader_recovery,
             leader_epoch: record.leader_epoch,
             partition_epoch: record.partition_epoch,
-        }));
+        };
+        check(&partition, topic.id_partition(record.partition))?;
+        topic.partitions.push(Arc::new(partition));
         self.placements.add(record.topic_id, &record.replicas);
         Ok(())
     }
@@ -179,6 +183,7 @@ impl Image {
             partition.leader_epoch.0 += 1;
         }
         partition.partition_epoch.0 += 1;
+        check(partition, id)?;
         if let Some(replicas) = &change.replicas {
             self.placements.remove(change.topic_id, &replicas_before);
             self.placements.add(change.topic_id, replicas);
@@ -249,6 +254,13 @@ impl Image {
         } else {
             features.insert(name.detached(), level);
         }
+    }
+}
+
+fn check(partition: &Partition, id: TopicIdPartition) -> Result<(), ApplyError> {
+    match partition.broken_invariant() {
+        Some(invariant) => Err(ApplyError::BrokenInvariant { partition: id, invariant }),
+        None => Ok(()),
     }
 }
 

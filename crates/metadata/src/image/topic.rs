@@ -145,11 +145,37 @@ impl Partition {
         self.isr.len() < self.replicas.len() - self.adding_replicas.len()
     }
 
+    /// The first of the type's invariants that does not hold. One condition each, so that the message says which.
+    pub fn broken_invariant(&self) -> Option<&'static str> {
+        let within = |members: &[BrokerId]| members.iter().all(|member| self.replicas.contains(member));
+        let outside_isr = |members: &[BrokerId]| !members.iter().any(|member| self.isr.contains(member));
+        let outside_elr = |members: &[BrokerId]| !members.iter().any(|member| self.elr.contains(member));
+        let invariants = [
+            (is_set(&self.replicas), "a broker holds one replica"),
+            (is_set(&self.isr), "the ISR names a broker once"),
+            (within(&self.isr), "the ISR lies within the replicas"),
+            (within(&self.elr), "the ELR lies within the replicas"),
+            (within(&self.last_known_elr), "the last-known ELR lies within the replicas"),
+            (outside_isr(&self.elr), "the ELR lies outside the ISR"),
+            (outside_isr(&self.last_known_elr), "the last-known ELR lies outside the ISR"),
+            (outside_elr(&self.last_known_elr), "the last-known ELR lies outside the ELR"),
+            (!self.has_leader() || self.isr.contains(&self.leader), "the leader is in the ISR"),
+            (within(&self.adding_replicas), "replicas being added are replicas"),
+            (within(&self.removing_replicas), "replicas being removed are replicas"),
+            (self.directories.is_empty() || self.directories.len() == self.replicas.len(), "a replica has a directory"),
+        ];
+        invariants.into_iter().find_map(|(holds, invariant)| (!holds).then_some(invariant))
+    }
+
     /// The replication factor that min ISR is derived from and capped at: while a reassignment changes it, the smaller
     /// of both, for a growing one must not refuse producers until the new replicas have caught up.
     pub fn min_isr_replica_count(&self) -> usize {
         self.target_replica_count().min(self.replicas.len() - self.adding_replicas.len())
     }
+}
+
+fn is_set(members: &[BrokerId]) -> bool {
+    (1..members.len()).all(|index| !members[..index].contains(&members[index]))
 }
 
 /// `configured` or else half of the replicas rounded up, at least 1 and at most all of them. Leader and controller
@@ -165,6 +191,44 @@ pub fn min_insync_replicas(configured: Option<i32>, replica_count: usize) -> usi
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn partition() -> Partition {
+        let brokers = |ids: &[i32]| ids.iter().copied().map(BrokerId).collect::<Vec<_>>();
+        Partition {
+            replicas: brokers(&[1, 2, 3, 4]),
+            isr: brokers(&[1, 2]),
+            elr: brokers(&[3]),
+            last_known_elr: brokers(&[4]),
+            adding_replicas: Vec::new(),
+            removing_replicas: Vec::new(),
+            original_replicas: Vec::new(),
+            directories: Vec::new(),
+            leader: BrokerId(1),
+            leader_recovery: LeaderRecovery::Recovered,
+            leader_epoch: LeaderEpoch(3),
+            partition_epoch: PartitionEpoch(7),
+        }
+    }
+
+    #[test]
+    fn a_partition_whose_sets_contradict_each_other_says_which() {
+        assert_eq!(partition().broken_invariant(), None);
+        let table: [(fn(&mut Partition), &str); 8] = [
+            (|partition| partition.replicas.push(BrokerId(1)), "a broker holds one replica"),
+            (|partition| partition.isr.push(BrokerId(1)), "the ISR names a broker once"),
+            (|partition| partition.isr.push(BrokerId(9)), "the ISR lies within the replicas"),
+            (|partition| partition.elr.push(BrokerId(9)), "the ELR lies within the replicas"),
+            (|partition| partition.elr.push(BrokerId(2)), "the ELR lies outside the ISR"),
+            (|partition| partition.last_known_elr.push(BrokerId(3)), "the last-known ELR lies outside the ELR"),
+            (|partition| partition.leader = BrokerId(3), "the leader is in the ISR"),
+            (|partition| partition.directories.push(Uuid::from_u128(1)), "a replica has a directory"),
+        ];
+        for (breaks, invariant) in table {
+            let mut partition = partition();
+            breaks(&mut partition);
+            assert_eq!(partition.broken_invariant(), Some(invariant));
+        }
+    }
 
     #[test]
     fn min_isr_is_half_the_replicas_unless_set_and_never_more_than_all() {

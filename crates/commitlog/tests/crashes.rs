@@ -11,6 +11,8 @@ use support::model::Model;
 use support::*;
 use tidelog_commitlog::disk::SimDisk;
 use tidelog_commitlog::{FlushJob, Log, LogConfig};
+use tidelog_wire::compression::Compression;
+use tidelog_wire::record::BatchBuilder;
 use tidelog_wire::types::{LeaderEpoch, Offset};
 
 #[derive(Clone, Debug)]
@@ -42,6 +44,11 @@ enum Step {
     Restart {
         ahead: i64,
     },
+    /// As a follower whose leader's log starts inside a batch.
+    RestartInside {
+        before: i64,
+        after: usize,
+    },
     AdvanceStart {
         part: u8,
     },
@@ -70,6 +77,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => Just(Step::NewEpoch),
         3 => (0..30i64).prop_map(|back| Step::Truncate { back }),
         1 => (0..20i64).prop_map(|ahead| Step::Restart { ahead }),
+        1 => (1..10i64, 1..10usize).prop_map(|(before, after)| Step::RestartInside { before, after }),
         2 => any::<u8>().prop_map(|part| Step::AdvanceStart { part }),
         1 => any::<bool>().prop_map(|removes| Step::Retention { removes }),
         3 => any::<u64>().prop_map(|seed| Step::Crash { seed }),
@@ -134,6 +142,7 @@ impl History {
             }
             Step::Truncate { back } => self.truncate(back),
             Step::Restart { ahead } => self.restart_at(ahead),
+            Step::RestartInside { before, after } => self.restart_inside(before, after),
             Step::AdvanceStart { part } => self.advance_start(part),
             Step::Retention { removes } => self.retention(removes),
             Step::Crash { seed } => self.crash(Some(seed)),
@@ -165,7 +174,7 @@ impl History {
         let restarts = straddled.is_some_and(|(header, _)| header.base_offset < self.model.log_start);
         self.log().truncate_to(end).unwrap();
         match restarts {
-            true => self.restarted_at(end),
+            true => self.restarted_at(self.model.log_start),
             false => self.model.truncate(end),
         }
         let model = self.model.clone();
@@ -176,6 +185,16 @@ impl History {
         let start = self.model.log_end() + ahead;
         self.log().truncate_fully_and_start_at(start).unwrap();
         self.restarted_at(start);
+    }
+
+    fn restart_inside(&mut self, before: i64, after: usize) {
+        self.restart_at(before);
+        let start = self.model.start;
+        let builder = BatchBuilder::new(Compression::None).base_offset(start + -before);
+        let builder = builder.leader_epoch(LeaderEpoch(self.model.epoch));
+        let first = build(builder, before as usize + after, 20, NOW_MS);
+        self.log.as_mut().unwrap().append_as_follower(first, NOW_MS).unwrap();
+        self.model.appended(self.log.as_mut().unwrap());
     }
 
     fn restarted_at(&mut self, start: Offset) {

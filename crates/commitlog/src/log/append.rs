@@ -240,7 +240,8 @@ impl Log {
     /// How many of the batches fit into the last segment; at least the first.
     fn run_len(&self, headers: &[BatchHeader]) -> usize {
         let segment_bytes = u64::from(self.config.segment_bytes);
-        let base_offset = self.segments.last().map_or(self.log_end, |segment| segment.base_offset);
+        let first = headers[0].base_offset.min(self.log_end);
+        let base_offset = self.segments.last().map_or(first, |segment| segment.base_offset);
         let mut size = self.segments.last().map_or(0, |segment| segment.size_bytes);
         let mut count = 0;
         for header in headers {
@@ -264,7 +265,8 @@ impl Log {
             };
             validate::replicated_batch(&header, &batch)?;
             // The leader may have compacted what lay between.
-            if header.base_offset < end {
+            let continues = header.base_offset >= end || headers.is_empty() && self.may_begin_with(&header);
+            if !continues {
                 return Err(AppendError::OutOfOrder { base_offset: header.base_offset, log_end: end });
             }
             if header.partition_leader_epoch < epoch {
@@ -276,10 +278,16 @@ impl Log {
         Ok(headers)
     }
 
+    /// The leader's log may start inside a batch, after DeleteRecords, and it sends whole batches (KAFKA-6975).
+    fn may_begin_with(&self, header: &BatchHeader) -> bool {
+        self.segments.is_empty() && header.base_offset < self.log_start && header.last_offset() >= self.log_start
+    }
+
     /// Writes batches to the end of the last segment, for which there is room, and takes note of them.
     fn write_run(&mut self, run: Run<'_>, now_ms: i64) -> Result<(), StorageError> {
         self.mark_caching()?;
-        self.ensure_segment(now_ms)?;
+        // A batch that the log starts in begins the segment as a whole.
+        self.ensure_segment(run.headers[0].base_offset.min(self.log_end), now_ms)?;
         let segment = self.segments.last_mut().expect("there is one now");
         let active = self.active.as_mut().expect("it is loaded");
         let file = segment.file(&self.context, &self.dir)?;
@@ -297,7 +305,7 @@ impl Log {
         for header in run.headers {
             active.on_batch(header, position, self.config.index_interval_bytes);
             if header.partition_leader_epoch > self.epochs.latest() {
-                self.epochs.assign(header.partition_leader_epoch, header.base_offset);
+                self.epochs.assign(header.partition_leader_epoch, header.base_offset.max(self.log_start));
             }
             position += header.size_in_bytes() as u64;
             self.log_end = header.next_offset();

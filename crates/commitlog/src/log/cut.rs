@@ -31,10 +31,10 @@ impl Log {
     }
 
     /// Makes the first segment if there is none.
-    pub(super) fn ensure_segment(&mut self, now_ms: i64) -> Result<(), StorageError> {
+    pub(super) fn ensure_segment(&mut self, base_offset: Offset, now_ms: i64) -> Result<(), StorageError> {
         if self.segments.is_empty() {
             self.ensure_dir()?;
-            self.add_segment(now_ms)?;
+            self.add_segment(base_offset, now_ms)?;
         }
         Ok(())
     }
@@ -42,7 +42,7 @@ impl Log {
     /// Ends the last segment and begins the next.
     pub(super) fn roll(&mut self, now_ms: i64) -> Result<(), StorageError> {
         self.close_segment()?;
-        self.add_segment(now_ms)
+        self.add_segment(self.log_end, now_ms)
     }
 
     pub(super) fn is_roll_due(&self, next: &BatchHeader, now_ms: i64) -> bool {
@@ -118,8 +118,8 @@ impl Log {
         Ok(())
     }
 
-    fn add_segment(&mut self, now_ms: i64) -> Result<(), StorageError> {
-        let segment = Segment::new(self.log_end, 0);
+    fn add_segment(&mut self, base_offset: Offset, now_ms: i64) -> Result<(), StorageError> {
+        let segment = Segment::new(base_offset, 0);
         let path = segment.path(&self.dir, names::LOG);
         // The cache opens existing files only, since a file may vanish under a log that is being deleted.
         self.context.files.get(&segment.slot, || self.context.disk.open(&path, OpenMode::Truncate)).map_err(
@@ -129,7 +129,7 @@ impl Log {
             },
         )?;
         self.segments.push(segment);
-        self.active = Some(Box::new(Active::new(self.log_end, now_ms)));
+        self.active = Some(Box::new(Active::new(base_offset, now_ms)));
         self.flush.owed.dir_changed = true;
         Ok(())
     }

@@ -39,9 +39,9 @@ impl Log {
             Err(ReadError::Storage(error)) => return Err(error),
             Err(ReadError::OutOfRange { .. } | ReadError::Replaced) => unreachable!("the offset lies in the log"),
         };
-        // The batch that holds the log start may begin below it.
+        // The batch that holds the log start may begin below it: then nothing stays, and the leader sends all of it again.
         if end < self.log_start {
-            return self.truncate_fully_and_start_at(offset);
+            return self.truncate_fully_and_start_at(self.log_start);
         }
         let files = self.files_above(end)?;
         let last = self.segments.iter().rfind(|segment| segment.base_offset < end);

@@ -33,8 +33,10 @@ const FLUSHES_TOGETHER_MIN: usize = 48;
 pub(crate) struct Turn {
     appends: RefCell<Vec<PartitionHandle>>,
     flushes: RefCell<VecDeque<PartitionHandle>>,
-    /// Jobs whose results are still to come.
+    /// Rounds whose results are still to come, each on one disk thread.
     flushing: Cell<usize>,
+    /// Those among them that sync the whole file system.
+    flushing_all: Cell<usize>,
     reapplied: RefCell<Vec<PartitionHandle>>,
     leaderships: RefCell<Vec<PartitionHandle>>,
     coordinators: RefCell<Vec<Rc<Hosted>>>,
@@ -132,16 +134,19 @@ fn append(shard: &Rc<Shard>, turn: &Turn) {
     }
 }
 
-/// Begins no more flushes than the disk is given at once: what waits gathers appends, and its sync serves more of them.
+/// Begins no more rounds than there are disk threads: what waits gathers appends, and its sync serves more of them. One
+/// sync of the whole file system is enough at a time; it may last, and the other threads go on beside it.
 fn begin_flushes(shard: &Rc<Shard>, turn: &Turn) {
     let mut waiting = turn.flushes.borrow_mut();
     while !waiting.is_empty() && turn.flushing.get() < shard.options.disk.threads {
-        let together = if waiting.len() < FLUSHES_TOGETHER_MIN { 1 } else { waiting.len() };
+        let is_large = waiting.len() >= FLUSHES_TOGETHER_MIN && turn.flushing_all.get() == 0;
+        let together = if is_large { waiting.len() } else { 1 };
         let begun =
             waiting.drain(..together).filter_map(|partition| Some((partition.key, partition.begin_flush(shard)?)));
         let round: Vec<_> = begun.collect();
         if !round.is_empty() {
-            turn.flushing.set(turn.flushing.get() + round.len());
+            turn.flushing.set(turn.flushing.get() + 1);
+            turn.flushing_all.set(turn.flushing_all.get() + usize::from(round.len() > 1));
             shard.disk.flush(round);
             shard.marks.flushed();
         }
@@ -152,8 +157,9 @@ fn take_turn(shard: &Rc<Shard>) {
     let turn = &shard.turn;
     turn.due.clear();
     let flushed = shard.disk.inbox().take();
-    turn.flushing.set(turn.flushing.get() - flushed.len());
-    for result in flushed {
+    turn.flushing.set(turn.flushing.get() - flushed.rounds);
+    turn.flushing_all.set(turn.flushing_all.get() - flushed.large_rounds);
+    for result in flushed.results {
         if let Some(partition) = shard.partitions.by_key(result.partition) {
             partition.flushed(shard, result.done);
         }

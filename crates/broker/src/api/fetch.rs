@@ -12,6 +12,7 @@ use tidelog_wire::messages::fetch_request::FetchPartition;
 use tidelog_wire::messages::{FetchRequest, FetchResponse};
 use tidelog_wire::types::{BrokerEpoch, BrokerId, LeaderEpoch, Offset, PartitionIndex};
 use tidelog_wire::{ErrorCode, Str, Uuid};
+use tokio::time::Instant;
 
 use super::Context;
 use crate::call::Call;
@@ -42,7 +43,8 @@ pub(crate) fn handle(call: Call) {
     };
     let fetch = FetchCall {
         reply,
-        max_wait: Duration::from_millis(request.max_wait_ms.max(0) as u64),
+        deadline: (request.max_wait_ms > 0)
+            .then(|| Instant::now() + Duration::from_millis(request.max_wait_ms.unsigned_abs().into())),
         min_bytes: request.min_bytes.max(0) as usize,
         max_bytes: request.max_bytes.clamp(0, bytes_max) as usize,
         read_committed: request.isolation_level == 1,
@@ -86,11 +88,11 @@ fn session(
     let uses_topic_ids = context.version >= 13;
     match request.session_epoch {
         NO_SESSION => {
-            sessions.end(request.session_id);
+            sessions.end(&context.shard, request.session_id);
             Ok(FetchSession::new(0, reader, uses_topic_ids))
         }
         NEW_SESSION => {
-            sessions.end(request.session_id);
+            sessions.end(&context.shard, request.session_id);
             Ok(sessions.begin(reader, uses_topic_ids))
         }
         epoch => sessions.resume(request.session_id, epoch, reader, uses_topic_ids),

@@ -81,8 +81,12 @@ impl FetchSessions {
         Ok(Rc::clone(session))
     }
 
-    pub(crate) fn end(&self, id: i32) {
-        self.sessions.borrow_mut().remove(&id);
+    /// Whoever still waits in it waits for nothing any more.
+    pub(crate) fn end(&self, shard: &Rc<Shard>, id: i32) {
+        let ended = self.sessions.borrow_mut().remove(&id);
+        if let Some(session) = ended {
+            session.answer_parked_empty(shard);
+        }
     }
 
     pub(crate) fn count(&self) -> usize {
@@ -126,7 +130,7 @@ mod tests {
         assert_eq!(resume(1, true), Ok(id));
         assert_eq!(resume(1, true), Err(SessionError::WrongEpoch));
         assert_eq!(resume(2, false), Err(SessionError::MixedTopicKeys));
-        cache.end(id);
+        cache.sessions.borrow_mut().remove(&id);
         assert_eq!(resume(2, true), Err(SessionError::NotFound));
     }
 

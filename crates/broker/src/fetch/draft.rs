@@ -14,7 +14,7 @@ use tidelog_wire::types::{BrokerId, Offset, PartitionIndex};
 use tidelog_wire::{ErrorCode, Str, Uuid};
 use tokio::sync::oneshot;
 
-use super::slot::{TopicKey, find};
+use super::slot::{Slot, TopicKey, find};
 use crate::cluster_view::LeaderHint;
 use crate::damage;
 use crate::partition::{PartitionHandle, read_error_code};
@@ -22,10 +22,26 @@ use crate::shard::Shard;
 
 /// A partition whose records are still to come from a disk thread.
 struct ColdRead {
-    key: TopicKey,
+    asked: ReadFor,
     topic: usize,
     partition: usize,
     job: ReadJob,
+}
+
+/// What a read was begun for: one slot of the session as it was then.
+#[derive(Clone)]
+pub(super) struct ReadFor {
+    pub slot: usize,
+    pub topic: TopicKey,
+    pub index: PartitionIndex,
+    pub fetch_offset: Offset,
+}
+
+impl ReadFor {
+    /// Whether the slot still stands for what was read.
+    pub(super) fn is_for(&self, slot: &Slot) -> bool {
+        slot.topic == self.topic && slot.index == self.index && slot.asked.fetch_offset == self.fetch_offset
+    }
 }
 
 /// A slot of a follower that has no records to hear of, but a high watermark or log start.
@@ -67,16 +83,15 @@ impl Marks {
 }
 
 impl Draft {
-    /// Adds what a read gave; returns whether there are records.
+    /// Adds what a read gave, or what it may give at most.
     pub(super) fn records(
         &mut self,
-        topic: &TopicKey,
-        index: PartitionIndex,
+        asked: ReadFor,
         marks: Marks,
         read: Result<ReadStart, ReadError>,
         max_bytes: usize,
         read_committed: bool,
-    ) -> bool {
+    ) {
         let (data, bytes, job) = match read {
             Ok(ReadStart::Ready(records)) => {
                 let bytes = records.len();
@@ -84,16 +99,14 @@ impl Draft {
             }
             Ok(ReadStart::Cold(job)) => (with_records(marks, Bytes::new(), read_committed), max_bytes, Some(job)),
             Err(error) => {
-                self.error(topic, index, read_error_code(&error), None, marks.log_start);
-                return false;
+                return self.error(&asked.topic, asked.index, read_error_code(&error), None, marks.log_start);
             }
         };
-        let place = self.push(topic, index, data);
+        let (topic, partition) = self.push(&asked.topic, asked.index, data);
         if let Some(job) = job {
-            self.cold.push(ColdRead { key: topic.clone(), topic: place.0, partition: place.1, job });
+            self.cold.push(ColdRead { asked, topic, partition, job });
         }
         self.record_bytes += bytes;
-        bytes > 0
     }
 
     pub(super) fn marks(&mut self, topic: &TopicKey, index: PartitionIndex, marks: Marks, read_committed: bool) {
@@ -212,21 +225,24 @@ impl ColdReads {
         self.0.is_empty()
     }
 
-    /// Runs them side by side on the disk threads and fills the response.
-    pub(super) async fn fill(self, shard: &Rc<Shard>, response: &mut FetchResponse) {
-        type Pending = (TopicKey, usize, usize, oneshot::Receiver<Result<Bytes, ReadError>>);
+    /// Runs them side by side on the disk threads and fills the response. Returns the reads that brought nothing: the
+    /// first batch was larger than what other partitions had left of the answer.
+    pub(super) async fn fill(self, shard: &Rc<Shard>, response: &mut FetchResponse) -> Vec<ReadFor> {
+        type Pending = (ReadFor, usize, usize, oneshot::Receiver<Result<Bytes, ReadError>>);
         let pending: Vec<Pending> = self
             .0
             .into_iter()
-            .map(|read| (read.key, read.topic, read.partition, shard.disk.run(move || read.job.run())))
+            .map(|read| (read.asked, read.topic, read.partition, shard.disk.run(move || read.job.run())))
             .collect();
-        for (key, topic, partition, result) in pending {
+        let mut empty = Vec::new();
+        for (asked, topic, partition, result) in pending {
             let data = &mut response.responses[topic].partitions[partition];
             match result.await {
+                Ok(Ok(records)) if records.is_empty() => empty.push(asked),
                 Ok(Ok(records)) => data.records = Some(records),
                 Ok(Err(error)) => {
                     if let ReadError::Storage(error) = &error {
-                        match find(shard, &key, PartitionIndex(data.partition_index)) {
+                        match find(shard, &asked.topic, asked.index) {
                             Some(host) => damage::read_failed(shard, &host, error),
                             None => shard.storage_error(error),
                         }
@@ -236,5 +252,6 @@ impl ColdReads {
                 Err(_) => data.error_code = ErrorCode::KAFKA_STORAGE_ERROR,
             }
         }
+        empty
     }
 }

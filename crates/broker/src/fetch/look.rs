@@ -8,7 +8,7 @@ use tidelog_wire::ErrorCode;
 use tidelog_wire::types::{BrokerEpoch, BrokerId, Offset};
 use tokio::time::Instant;
 
-use super::draft::{Draft, Marks, News};
+use super::draft::{Draft, Marks, News, ReadFor};
 use super::park::FetchCall;
 use super::slot::{Slot, SlotState, TopicKey};
 use crate::cluster_view::LeaderHint;
@@ -29,7 +29,7 @@ pub(super) struct Look<'a> {
 
 impl Look<'_> {
     /// Returns the slot's next state: a consumer is told again until it asks for something else.
-    pub(super) fn consumer(&mut self, slot: &Slot) -> SlotState {
+    pub(super) fn consumer(&mut self, index: usize, slot: &Slot) -> SlotState {
         let Some(partition) = slot.present() else {
             let (code, hint) = self.absence(slot);
             self.draft.error(&slot.topic, slot.index, code, hint, Offset(-1));
@@ -43,7 +43,7 @@ impl Look<'_> {
         }
         match view {
             Ok(view) if slot.asked.fetch_offset < view.high_watermark => {
-                self.read(slot, &partition, view.high_watermark, Marks::of(view), usize::MAX);
+                self.read((index, slot), &partition, view.high_watermark, Marks::of(view), usize::MAX);
                 SlotState::Queued
             }
             Ok(_) => SlotState::Idle,
@@ -91,7 +91,7 @@ impl Look<'_> {
                         true => self.shard.throttles.as_leader.answer_bytes_max(),
                         false => usize::MAX,
                     };
-                    return match self.read(slot, &partition, up_to, marks, room_max) {
+                    return match self.read((index, slot), &partition, up_to, marks, room_max) {
                         true => {
                             if is_throttled {
                                 let bytes = self.draft.record_bytes - bytes_before;
@@ -134,7 +134,14 @@ impl Look<'_> {
 
     /// Reads into the draft if there is room; returns whether anything was added. The first batch of an answer may be
     /// larger than the room, or a reader with small limits would never get past it.
-    fn read(&mut self, slot: &Slot, partition: &PartitionHandle, up_to: Offset, marks: Marks, room_max: usize) -> bool {
+    fn read(
+        &mut self,
+        (index, slot): (usize, &Slot),
+        partition: &PartitionHandle,
+        up_to: Offset,
+        marks: Marks,
+        room_max: usize,
+    ) -> bool {
         let left = self.call.max_bytes.saturating_sub(self.draft.record_bytes);
         let room = slot.asked.max_bytes.min(left).min(room_max);
         let is_first = self.draft.record_bytes == 0;
@@ -147,7 +154,13 @@ impl Look<'_> {
                 if let Err(ReadError::Storage(error)) = &read {
                     damage::read_failed(self.shard, partition, error);
                 }
-                self.draft.records(&slot.topic, slot.index, marks, read, room, self.call.read_committed);
+                let asked = ReadFor {
+                    slot: index,
+                    topic: slot.topic.clone(),
+                    index: slot.index,
+                    fetch_offset: slot.asked.fetch_offset,
+                };
+                self.draft.records(asked, marks, read, room, self.call.read_committed);
                 true
             }
         }

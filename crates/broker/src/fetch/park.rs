@@ -8,7 +8,7 @@ use tidelog_wire::Str;
 use tidelog_wire::types::{LeaderEpoch, Offset};
 use tokio::time::Instant;
 
-use super::draft::{Draft, Marks};
+use super::draft::{Draft, Marks, ReadFor};
 use super::look::Look;
 use super::session::{FetchSession, Reader};
 use super::slot::{Slot, SlotState};
@@ -24,7 +24,8 @@ const NEWS_DELAY: Duration = Duration::from_millis(5);
 /// One Fetch request, as far as its answer depends on it.
 pub(crate) struct FetchCall {
     pub reply: Reply,
-    pub max_wait: Duration,
+    /// So long it may wait, however often it is looked at meanwhile; `None`: not at all.
+    pub deadline: Option<Instant>,
     pub min_bytes: usize,
     pub max_bytes: usize,
     pub read_committed: bool,
@@ -54,29 +55,45 @@ impl FetchCall {
     }
 }
 
+/// How long a request waits. Another look never makes it longer.
+#[derive(Clone, Copy)]
+struct Wait {
+    deadline: Instant,
+    /// When a follower is to hear of what is no record.
+    news_at: Option<Instant>,
+}
+
+impl Wait {
+    fn until(self) -> Instant {
+        self.news_at.map_or(self.deadline, |news_at| news_at.min(self.deadline))
+    }
+}
+
 /// A request that waits for more.
 pub(super) struct Parked {
     call: FetchCall,
+    wait: Wait,
     timer: TimerKey,
-    is_news_due: bool,
     /// What the last look found, and how much had ever been appended then.
     found: Option<(usize, u64)>,
 }
 
 impl FetchSession {
     /// Answers the request or parks it; a session has one at a time. A follower is answered by the turn, together with what
-    /// else is appended in it.
+    /// else is appended in it. A session without partitions, such as one that is being closed, has nothing to wait for.
     pub(crate) fn serve(self: &Rc<Self>, shard: &Rc<Shard>, call: FetchCall) {
-        if self.reader != Reader::Consumer && !call.max_wait.is_zero() {
-            self.park(shard, call, &Draft::default());
+        let deadline = call.deadline.filter(|_| !self.slots.borrow().is_empty());
+        let wait = deadline.map(|deadline| Wait { deadline, news_at: None });
+        if let (Reader::Follower(..), Some(wait)) = (self.reader, wait) {
+            self.park(shard, call, wait, &Draft::default());
             return Self::look_again(self, shard);
         }
         self.absorb_touched(shard);
         let draft = self.draft(shard, &call, false);
-        if is_enough(self.reader, &draft, &call) || call.max_wait.is_zero() {
-            return self.send(shard, call, draft);
+        match wait.filter(|_| !is_enough(self.reader, &draft, &call)) {
+            Some(wait) => self.park(shard, call, wait, &draft),
+            None => self.send(shard, call, draft),
         }
-        self.park(shard, call, &draft);
     }
 
     /// A newer request came while this one was parked (docs/REPLICATION.md R2).
@@ -100,23 +117,25 @@ impl FetchSession {
             shard.timers.cancel(parked.timer);
             match is_enough(self.reader, &draft, &parked.call) {
                 true => self.send(shard, parked.call, draft),
-                false => self.park(shard, parked.call, &draft),
+                false => self.park(shard, parked.call, parked.wait, &draft),
             }
         } else {
             *self.parked.borrow_mut() = Some(parked);
         }
     }
 
-    fn park(self: &Rc<Self>, shard: &Rc<Shard>, call: FetchCall, draft: &Draft) {
-        let is_news_due = !draft.news.is_empty();
+    fn park(self: &Rc<Self>, shard: &Rc<Shard>, call: FetchCall, mut wait: Wait, draft: &Draft) {
+        wait.news_at = match draft.news.is_empty() {
+            true => None,
+            false => wait.news_at.or_else(|| Some(Instant::now() + NEWS_DELAY)),
+        };
         for news in &draft.news {
             self.slots.borrow_mut().enqueue(news.slot);
         }
-        let wait = if is_news_due { NEWS_DELAY.min(call.max_wait) } else { call.max_wait };
         let waiting: Rc<dyn Expires> = Rc::clone(self) as _;
-        let timer = shard.timers.add(Instant::now() + wait, waiting);
+        let timer = shard.timers.add(wait.until(), waiting);
         let found = (self.reader == Reader::Consumer).then(|| (draft.record_bytes, self.appended_bytes()));
-        *self.parked.borrow_mut() = Some(Parked { call, timer, is_news_due, found });
+        *self.parked.borrow_mut() = Some(Parked { call, wait, timer, found });
         // What was touched while the session was looked at would otherwise wait for the next change.
         if self.has_touched() && !self.scheduled.replace(true) {
             shard.turn.answer(Rc::clone(self));
@@ -150,6 +169,7 @@ impl FetchSession {
                 slots.enqueue(slot);
             }
         }
+        let mut served = Vec::new();
         for _ in 0..slots.queue.len() {
             let Some(index) = slots.queue.pop_front() else {
                 break;
@@ -157,14 +177,19 @@ impl FetchSession {
             let Some(slot) = slots.all[index].as_mut() else {
                 continue;
             };
+            let bytes_before = look.draft.record_bytes;
             slot.state = match self.reader {
-                Reader::Consumer => look.consumer(slot),
+                Reader::Consumer => look.consumer(index, slot),
                 Reader::Follower(replica, epoch) => look.follower(index, slot, replica, epoch),
             };
-            if slot.state == SlotState::Queued {
-                slots.queue.push_back(index);
+            match slot.state {
+                SlotState::Queued if look.draft.record_bytes > bytes_before => served.push(index),
+                SlotState::Queued => slots.queue.push_back(index),
+                SlotState::Idle | SlotState::Sent | SlotState::Waiting => {}
             }
         }
+        // Those for which there was no room come first next time.
+        slots.queue.extend(served);
         let Look { draft, throttled_until, .. } = look;
         drop(slots);
         if let Some(until) = throttled_until
@@ -192,11 +217,22 @@ impl FetchSession {
         if cold.is_empty() {
             return call.reply.send(&response);
         }
-        let shard = Rc::clone(shard);
+        let (session, shard) = (Rc::clone(self), Rc::clone(shard));
         tokio::task::spawn_local(async move {
-            cold.fill(&shard, &mut response).await;
+            let empty = cold.fill(&shard, &mut response).await;
+            session.put_back(&empty);
             call.reply.send(&response);
+            Self::look_again(&session, &shard);
         });
+    }
+
+    /// A follower names nothing that it got no records of, so we look at it again by ourselves: first, when a batch of any
+    /// size has room.
+    fn put_back(&self, unread: &[ReadFor]) {
+        let mut slots = self.slots.borrow_mut();
+        for read in unread.iter().rev() {
+            slots.put_back(read);
+        }
     }
 
     /// A full request hears of every partition it named, also of those without records, or for whose records there was no
@@ -223,7 +259,7 @@ impl Expires for FetchSession {
         let parked = self.parked.borrow_mut().take();
         if let Some(parked) = parked {
             self.absorb_touched(shard);
-            let draft = self.draft(shard, &parked.call, !parked.is_news_due);
+            let draft = self.draft(shard, &parked.call, parked.wait.news_at.is_none());
             self.send(shard, parked.call, draft);
         }
     }

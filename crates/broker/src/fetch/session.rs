@@ -8,6 +8,7 @@ use tidelog_replication::FetchAnswer;
 use tidelog_wire::types::{BrokerEpoch, BrokerId, PartitionIndex};
 use tokio::time::Instant;
 
+use super::draft::ReadFor;
 use super::park::Parked;
 use super::slot::{Asked, Slot, SlotState, TopicKey};
 use crate::shard::Shard;
@@ -223,6 +224,21 @@ impl Slots {
             slot.state = SlotState::Queued;
             self.queue.push_back(index);
         }
+    }
+
+    /// A read that was under way for a slot in state `Sent` brought nothing.
+    pub(super) fn put_back(&mut self, read: &ReadFor) {
+        if let Some(slot) = self.all[read.slot].as_mut()
+            && slot.state == SlotState::Sent
+            && read.is_for(slot)
+        {
+            slot.state = SlotState::Queued;
+            self.queue.push_front(read.slot);
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.by_key.is_empty()
     }
 
     pub(super) fn set_state(&mut self, index: usize, state: SlotState) {

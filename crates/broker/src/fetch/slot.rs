@@ -31,7 +31,7 @@ pub(crate) struct Asked {
 /// |---|---|
 /// | idle: nothing to send | touched, or named |
 /// | queued: to be looked at for the next answer | looked at |
-/// | sent (followers only): data or an error is on its way | named |
+/// | sent (followers only): data or an error is on its way | named, or nothing could be read |
 /// | waiting: the follower knows a newer epoch than our image | the image changes, or the request's time is over |
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum SlotState {

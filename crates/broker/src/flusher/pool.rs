@@ -1,7 +1,7 @@
 //! A fixed pool of threads over two queues.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
@@ -20,27 +20,38 @@ pub(crate) struct FlushResult {
     pub done: FlushDone,
 }
 
+/// Rounds of flushes that have ended.
+#[derive(Default)]
+pub(crate) struct EndedRounds {
+    pub results: Vec<FlushResult>,
+    pub rounds: usize,
+    /// Those among them that took more than one flush.
+    pub large_rounds: usize,
+}
+
 /// Where a shard's finished flushes gather.
 #[derive(Default)]
 pub(crate) struct FlushInbox {
-    results: Mutex<Vec<FlushResult>>,
+    ended: Mutex<EndedRounds>,
     arrived: Notify,
 }
 
 impl FlushInbox {
-    pub(crate) fn take(&self) -> Vec<FlushResult> {
-        std::mem::take(&mut *lock(&self.results))
+    pub(crate) fn take(&self) -> EndedRounds {
+        std::mem::take(&mut *lock(&self.ended))
     }
 
     pub(crate) async fn arrived(&self) {
         self.arrived.notified().await;
     }
 
-    fn put(&self, round: impl Iterator<Item = FlushResult>) {
-        let mut results = lock(&self.results);
-        let was_empty = results.is_empty();
-        results.extend(round);
-        drop(results);
+    fn put(&self, round: impl ExactSizeIterator<Item = FlushResult>) {
+        let mut ended = lock(&self.ended);
+        let was_empty = ended.rounds == 0;
+        ended.rounds += 1;
+        ended.large_rounds += usize::from(round.len() > 1);
+        ended.results.extend(round);
+        drop(ended);
         if was_empty {
             self.arrived.notify_one();
         }
@@ -66,6 +77,8 @@ struct Shared {
     inbox: Arc<FlushInbox>,
     heartbeats: Arc<Heartbeats>,
     rounds: Arc<AtomicU64>,
+    /// Rounds of many flushes that run now.
+    large_rounds: AtomicUsize,
     other_max: usize,
 }
 
@@ -84,6 +97,7 @@ impl DiskPool {
             inbox: Arc::default(),
             heartbeats,
             rounds: Arc::default(),
+            large_rounds: AtomicUsize::new(0),
             other_max: threads.saturating_sub(FLUSH_ONLY_THREADS).max(1),
         });
         let threads = (0..threads)
@@ -157,12 +171,15 @@ fn work(shared: &Shared, thread: usize) {
 }
 
 fn flush(shared: &Shared, thread: usize, round: FlushRound) {
-    match round.len() {
-        1 => shared.heartbeats.began(thread),
+    let large = usize::from(round.len() > 1);
+    // A single flush waits for the same journal as the sync of the whole file system that runs beside it.
+    match shared.large_rounds.fetch_add(large, Ordering::Relaxed) + large {
+        0 => shared.heartbeats.began(thread),
         _ => shared.heartbeats.began_many(thread),
     }
     let (partitions, jobs): (Vec<_>, Vec<_>) = round.into_iter().unzip();
     let done = FlushJob::run_all(jobs);
+    shared.large_rounds.fetch_sub(large, Ordering::Relaxed);
     shared.heartbeats.ended(thread);
     shared.inbox.put(partitions.into_iter().zip(done).map(|(partition, done)| FlushResult { partition, done }));
 }

@@ -12,7 +12,7 @@ use tidelog_client::{ConnectOptions, Connection};
 use tidelog_controller::{Controller, ControllerHandle, ControllerOptions, Listener, Roles, Timing, Voter};
 use tidelog_metadata::config::StaticConfigs;
 use tidelog_wire::compression::Compression;
-use tidelog_wire::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
+use tidelog_wire::messages::create_topics_request::{CreatableReplicaAssignment, CreatableTopic, CreatableTopicConfig};
 use tidelog_wire::messages::fetch_request::{FetchPartition, FetchTopic};
 use tidelog_wire::messages::fetch_response::PartitionData;
 use tidelog_wire::messages::produce_request::{PartitionProduceData, TopicProduceData};
@@ -113,6 +113,10 @@ impl Cluster {
 
     pub async fn restart_node(&mut self, node_id: i32) {
         self.stop_node(node_id).await;
+        self.start_again(node_id).await;
+    }
+
+    pub async fn start_again(&mut self, node_id: i32) {
         let port = self.voters.iter().find(|voter| voter.node_id == node_id).expect("a voter").port;
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         self.start_node(node_id, Listener::Bind(address)).await;
@@ -145,25 +149,37 @@ impl Cluster {
     }
 
     pub async fn create_topic(&self, name: &str, replicas: i16, configs: &[(&str, &str)]) -> Leader {
-        let config = |(name, value): &(&str, &str)| CreatableTopicConfig {
-            name: Str::from((*name).to_owned()),
-            value: Some(Str::from((*value).to_owned())),
-        };
-        let request = CreateTopicsRequest {
-            topics: vec![CreatableTopic {
-                name: Str::from(name.to_owned()),
-                num_partitions: 1,
-                replication_factor: replicas,
-                configs: configs.iter().map(config).collect(),
-                ..CreatableTopic::default()
-            }],
-            timeout_ms: 10_000,
-            ..CreateTopicsRequest::default()
-        };
+        self.create(CreatableTopic {
+            name: Str::from(name.to_owned()),
+            num_partitions: 1,
+            replication_factor: replicas,
+            configs: configs.iter().map(config).collect(),
+            ..CreatableTopic::default()
+        })
+        .await;
+        self.leader_where(name, |leader| leader.isr == replicas as usize).await
+    }
+
+    /// A topic of one partition on these brokers, of which the first leads once they are all in sync.
+    pub async fn create_topic_on(&self, name: &str, brokers: &[i32], configs: &[(&str, &str)]) -> Leader {
+        let assignment = CreatableReplicaAssignment { partition_index: 0, broker_ids: brokers.to_vec() };
+        self.create(CreatableTopic {
+            name: Str::from(name.to_owned()),
+            num_partitions: -1,
+            replication_factor: -1,
+            assignments: vec![assignment],
+            configs: configs.iter().map(config).collect(),
+        })
+        .await;
+        let running = brokers.iter().filter(|broker| self.nodes.contains_key(broker)).count();
+        self.leader_where(name, |leader| leader.isr == running).await
+    }
+
+    async fn create(&self, topic: CreatableTopic) {
+        let request = CreateTopicsRequest { topics: vec![topic], timeout_ms: 10_000, ..CreateTopicsRequest::default() };
         let node_id = *self.nodes.keys().next().expect("a node");
         let response = self.connect(node_id).await.send(&request).await.expect("an answer");
         assert_eq!(response.topics[0].error_code, ErrorCode::NONE, "{:?}", response.topics[0].error_message);
-        self.leader_where(name, |leader| leader.isr == replicas as usize).await
     }
 
     /// Partition 0's leader, once every node tells the same that satisfies `condition`.
@@ -204,6 +220,10 @@ impl Cluster {
             isr: partition.isr_nodes.len(),
         })
     }
+}
+
+fn config((name, value): &(&str, &str)) -> CreatableTopicConfig {
+    CreatableTopicConfig { name: Str::from((*name).to_owned()), value: Some(Str::from((*value).to_owned())) }
 }
 
 pub fn rack_of(node_id: i32) -> String {

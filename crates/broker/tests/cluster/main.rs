@@ -8,3 +8,4 @@ mod harness;
 mod nearby;
 mod producing;
 mod replication;
+mod waiting;

@@ -57,12 +57,12 @@ impl Forwarder {
     pub(crate) async fn submit(&self, request: Request) -> Result<Response, SubmitError> {
         let mut operation = OperationId::default();
         rand::rng().fill_bytes(&mut operation);
-        let encoded = Bytes::from(request_to_proto(&request).encode_to_vec());
+        let encoded = request_to_proto(&request).map_err(|error| SubmitError::Refused(error.to_string()))?;
+        let encoded = Bytes::from(encoded.encode_to_vec());
         let timeout = self.shared.timing.submit;
         let attempt = |peer: Option<Peer>| self.attempt_submit(operation, &request, encoded.clone(), peer);
         match self.until_done(timeout, attempt).await {
-            Ok(Ok(response)) => response_from_proto(response).map_err(|error| SubmitError::Refused(error.to_string())),
-            Ok(Err(refused)) => Err(SubmitError::Refused(refused)),
+            Ok(answer) => answer.map_err(SubmitError::Refused),
             Err(last) => Err(SubmitError::TimedOut { waited_ms: timeout.as_millis() as u64, last }),
         }
     }
@@ -124,7 +124,7 @@ impl Forwarder {
         request: &Request,
         encoded: Bytes,
         peer: Option<Peer>,
-    ) -> Attempt<Result<metadata_proto::Response, String>> {
+    ) -> Attempt<Result<Response, String>> {
         use proto::submit_response::Result as Outcome;
         let Some(peer) = peer else { return self.decide_here(operation, request).await };
         let message = proto::SubmitRequest {
@@ -134,10 +134,7 @@ impl Forwarder {
         };
         let mut client = self.client(&peer);
         match within(client.submit(message)).await.map(|response| response.result) {
-            Ok(Some(Outcome::Response(bytes))) => match metadata_proto::Response::decode(bytes) {
-                Ok(response) => Attempt::Done(Ok(response)),
-                Err(error) => Attempt::Done(Err(error.to_string())),
-            },
+            Ok(Some(Outcome::Response(bytes))) => Attempt::Done(decode(bytes)),
             Ok(Some(Outcome::Redirect(redirect))) => Attempt::Elsewhere(self.redirected(redirect)),
             Ok(Some(Outcome::Refused(reason))) => Attempt::Done(Err(reason)),
             Ok(Some(Outcome::Unknown(reason))) => Attempt::Failed(reason),
@@ -146,16 +143,13 @@ impl Forwarder {
         }
     }
 
-    async fn decide_here(
-        &self,
-        operation: OperationId,
-        request: &Request,
-    ) -> Attempt<Result<metadata_proto::Response, String>> {
+    async fn decide_here(&self, operation: OperationId, request: &Request) -> Attempt<Result<Response, String>> {
         let active = self.shared.active.borrow().clone();
         let Some(active) = active else { return Attempt::Elsewhere(None) };
         match active.decide(operation, request.clone()).await {
             Answer::Response(response) => Attempt::Done(Ok(response)),
             Answer::NotActive => Attempt::Elsewhere(None),
+            Answer::Refused(reason) => Attempt::Done(Err(reason)),
             Answer::Unknown(reason) => Attempt::Failed(reason),
         }
     }
@@ -201,6 +195,11 @@ async fn within<T>(call: impl Future<Output = Result<tonic::Response<T>, tonic::
         Ok(Err(status)) => Err(status.message().to_owned()),
         Err(_) => Err(format!("no answer within {ANSWER_WAIT_MAX:?}")),
     }
+}
+
+fn decode(response: Bytes) -> Result<Response, String> {
+    let response = metadata_proto::Response::decode(response).map_err(|error| error.to_string())?;
+    response_from_proto(response).map_err(|error| error.to_string())
 }
 
 fn quorum_from_proto(quorum: proto::Quorum) -> Quorum {

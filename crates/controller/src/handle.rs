@@ -54,7 +54,7 @@ pub enum SubmitError {
     /// No active controller answered in time. Kafka's REQUEST_TIMED_OUT.
     #[error("no active controller answered within {waited_ms} ms; last: {last}")]
     TimedOut { waited_ms: u64, last: String },
-    /// The controller could not read the request: the nodes' versions differ.
+    /// Request or answer cannot be told in their format, or the nodes' versions differ.
     #[error("the active controller refused the request: {0}")]
     Refused(String),
     /// This node is shutting down.

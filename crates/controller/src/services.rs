@@ -12,7 +12,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::active::{self, ActiveQueue, Answer, Join};
-use crate::codec::request_from_proto;
+use crate::codec::{request_from_proto, response_to_proto};
 use crate::identity::cluster_id_from_bytes;
 use crate::machine::OperationId;
 use crate::raft::{node_from_proto, node_to_proto};
@@ -90,8 +90,12 @@ impl controller_server::Controller for Services {
             (_, Err(reason)) => Outcome::Refused(reason),
             (None, _) => Outcome::Redirect(self.redirect()),
             (Some(active), Ok(decoded)) => match active.decide(operation, decoded).await {
-                Answer::Response(response) => Outcome::Response(prost::Message::encode_to_vec(&response).into()),
+                Answer::Response(response) => match response_to_proto(&response) {
+                    Ok(response) => Outcome::Response(prost::Message::encode_to_vec(&response).into()),
+                    Err(error) => Outcome::Refused(error.to_string()),
+                },
                 Answer::NotActive => Outcome::Redirect(self.redirect()),
+                Answer::Refused(reason) => Outcome::Refused(reason),
                 Answer::Unknown(reason) => Outcome::Unknown(reason),
             },
         };

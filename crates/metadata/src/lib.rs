@@ -14,7 +14,7 @@ mod request;
 mod response;
 mod sessions;
 
-pub use decide::{Context, Decision, Round, decide};
+pub use decide::{Context, Round};
 pub use image::{
     ApplyError, Broker, ConfigResource, ConfigResourceType, Endpoint, Health, Image, ImageDiff, LeaderRecovery,
     LogPosition, Node, Partition, PartitionDiff, Topic, TopicChange, TopicIdPartition, is_internal_topic,

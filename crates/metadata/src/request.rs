@@ -10,7 +10,7 @@ use tidelog_wire::{Str, Uuid};
 
 use crate::image::{Endpoint, LeaderRecovery, LogPosition, Node, TopicIdPartition};
 
-/// A question to [`decide`](crate::decide); each variant is answered by the [`Response`](crate::Response) of its name.
+/// A question to [`Round::decide`](crate::Round::decide); each variant is answered by the [`Response`](crate::Response) of its name.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Request {
     /// Founds the cluster, once. A later one with the same cluster id only updates the nodes.

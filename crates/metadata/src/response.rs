@@ -2,14 +2,17 @@
 
 use std::fmt;
 
-use tidelog_wire::ErrorCode;
 use tidelog_wire::messages::{
     AlterConfigsResponse, AlterPartitionReassignmentsResponse, CreatePartitionsResponse, CreateTopicsResponse,
     DeleteTopicsResponse, ElectLeadersResponse, IncrementalAlterConfigsResponse, UnregisterBrokerResponse,
 };
 use tidelog_wire::types::{BrokerEpoch, BrokerId, LeaderEpoch, PartitionEpoch, ProducerId};
+use tidelog_wire::{ErrorCode, Str};
 
 use crate::image::{LeaderRecovery, TopicIdPartition};
+
+/// Messages quote names and values only by an [`excerpt`](tidelog_wire::excerpt); this is for lists of them.
+const MESSAGE_CHARS_MAX: usize = 1000;
 
 /// Answers, one variant for each kind of [`Request`](crate::Request).
 #[derive(Clone, Debug, PartialEq)]
@@ -43,12 +46,33 @@ pub enum Response {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestError {
     pub code: ErrorCode,
-    pub message: String,
+    message: String,
 }
 
 impl RequestError {
+    /// What is too long for a sentence is cut.
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into() }
+        let mut message = message.into();
+        if let Some((end, _)) = message.char_indices().nth(MESSAGE_CHARS_MAX) {
+            message.truncate(end);
+        }
+        Self { code, message }
+    }
+
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// The two fields by which Kafka's answers tell how it went with one item.
+    pub(crate) fn fields_of(outcome: Result<(), Self>) -> (ErrorCode, Option<Str>) {
+        match outcome {
+            Ok(()) => (ErrorCode::NONE, None),
+            Err(error) => error.into_fields(),
+        }
+    }
+
+    pub(crate) fn into_fields(self) -> (ErrorCode, Option<Str>) {
+        (self.code, Some(Str::from(self.message)))
     }
 }
 

@@ -117,13 +117,13 @@ fn a_topic_created_twice_in_a_round_exists_the_second_time() {
     let request = Request::CreateTopics { request, origin: CreateOrigin::Admin };
     let mut round = Round::new(&cluster.image);
     let codes: Vec<ErrorCode> = (0..2)
-        .map(|_| match round.decide(&request, &mut context) {
+        .map(|_| match round.decide(&request, &mut context).expect("decided records fit") {
             Response::CreateTopics(response) => response.topics[0].error_code,
             other => panic!("{other:?}"),
         })
         .collect();
     assert_eq!(codes, [ErrorCode::NONE, ErrorCode::TOPIC_ALREADY_EXISTS]);
-    assert_eq!(round.record_count(), 2, "the topic and its partition");
+    assert_eq!(round.records().len(), 2, "the topic and its partition");
 }
 
 #[test]

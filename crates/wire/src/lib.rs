@@ -11,11 +11,13 @@ pub mod record;
 pub mod record_batch;
 pub mod types;
 
+mod excerpt;
 mod string;
 mod uuid;
 
 pub use api_key::ApiKey;
 pub use codec::{DecodeError, EncodeError, Message, Reader, Request, Schema, Writer};
 pub use error_code::ErrorCode;
+pub use excerpt::{Excerpt, excerpt};
 pub use string::Str;
 pub use uuid::{ParseUuidError, Uuid};

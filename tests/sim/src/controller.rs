@@ -146,9 +146,9 @@ impl Controller {
         let mut context =
             Context { static_configs: &self.static_configs, has_live_session: &|_| false, random: &mut next_random };
         let mut round = Round::new(&self.metadata);
-        let response = round.decide(&request, &mut context);
-        let records = round.into_records();
-        for record in &records {
+        let response = round.decide(&request, &mut context).expect("decided records fit");
+        let records = round.records();
+        for record in records {
             self.metadata.apply(record).expect("decided records fit");
         }
         if !records.is_empty() {

@@ -17,9 +17,9 @@ use tidelog_wire::types::BrokerId;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::round::{Decided, Proposal, WaitingRequests, decide_round, reply};
+use super::round::{Decided, Proposal, decide_round};
+use super::waiting::{WaitingRequests, reply};
 use super::{ActiveQueue, Answer, Command};
-use crate::codec::response_to_proto;
 use crate::identity::random_uuid;
 use crate::machine::OperationId;
 use crate::raft::{EncodedBatch, Raft, TypeConfig, Written};
@@ -212,7 +212,7 @@ impl ActiveController {
             Outcome::Applied => {
                 for Decided { waiting, response } in decided {
                     self.decided(&waiting.request, &response);
-                    reply(waiting.answers, &Answer::Response(response_to_proto(&response)));
+                    reply(waiting.answers, &Answer::Response(response));
                 }
             }
             Outcome::Overtaken => self.waiting.put_back(decided),

@@ -13,11 +13,11 @@ mod membership;
 mod quorum;
 mod round;
 mod sessions;
+mod waiting;
 
 use openraft::ReadPolicy;
 use openraft::async_runtime::watch::WatchReceiver;
-use tidelog_internal_api::metadata as proto;
-use tidelog_metadata::{Request, SessionEvent};
+use tidelog_metadata::{Request, Response, SessionEvent};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::machine::OperationId;
@@ -59,9 +59,11 @@ pub(crate) struct Join {
 /// What became of a request.
 #[derive(Clone, Debug)]
 pub(crate) enum Answer {
-    Response(proto::Response),
+    Response(Response),
     /// Nothing was decided; another node is to be asked.
     NotActive,
+    /// Nothing was changed, and no retry helps.
+    Refused(String),
     /// It may or may not have been carried out: ask again with the same operation id.
     Unknown(String),
 }

@@ -1,75 +1,20 @@
 //! One round: the waiting requests, judged in order against one image, as one proposal.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use tidelog_internal_api::metadata as proto;
-use tidelog_metadata::{Context, Request, Response, Round};
-use tokio::sync::oneshot;
+use tidelog_metadata::{Context, Response, Round};
 
 use super::Answer;
-use crate::codec::response_to_proto;
-use crate::machine::{Applied, OperationId, encode_batch};
+use super::waiting::{Waiting, WaitingRequests, reply};
+use crate::codec::{response_from_proto, response_to_proto};
+use crate::machine::{Applied, encode_batch};
 use crate::raft::EncodedBatch;
 
 const REQUESTS_MAX: usize = 256;
 /// A round stops taking requests beyond this; one request may exceed it.
 const RECORDS_MAX: usize = 10_000;
-/// Requests that others wait for. So many gather only while no quorum accepts a round.
-const WAITING_MAX: usize = 4096;
-
-const TOO_MANY: &str = "too many requests wait for the active controller, which may have lost its quorum";
-
-/// A request that is not decided yet. Retries that arrive meanwhile wait with it.
-#[derive(Debug)]
-pub(super) struct Waiting {
-    pub(super) operation: OperationId,
-    pub(super) request: Request,
-    pub(super) answers: Vec<oneshot::Sender<Answer>>,
-}
-
-/// Requests in order of arrival, each operation once.
-#[derive(Debug, Default)]
-pub(super) struct WaitingRequests {
-    order: VecDeque<Waiting>,
-}
-
-impl WaitingRequests {
-    pub(super) fn is_empty(&self) -> bool {
-        self.order.is_empty()
-    }
-
-    pub(super) fn add(&mut self, operation: OperationId, request: Request, answer: Option<oneshot::Sender<Answer>>) {
-        if let Some(waiting) = self.order.iter_mut().find(|waiting| waiting.operation == operation) {
-            waiting.answers.retain(|earlier| !earlier.is_closed());
-            waiting.answers.extend(answer);
-            return;
-        }
-        match answer {
-            Some(answer) if self.is_full() => reply(vec![answer], &Answer::Unknown(TOO_MANY.to_owned())),
-            answer => self.order.push_back(Waiting { operation, request, answers: answer.into_iter().collect() }),
-        }
-    }
-
-    /// Whoever has given up waits no more; the controller's own requests are few.
-    fn is_full(&mut self) -> bool {
-        if self.order.len() >= WAITING_MAX {
-            let is_wanted = |waiting: &Waiting| {
-                waiting.answers.is_empty() || waiting.answers.iter().any(|answer| !answer.is_closed())
-            };
-            self.order.retain(is_wanted);
-        }
-        self.order.len() >= WAITING_MAX
-    }
-
-    /// Puts a round's requests back to the front: it was overtaken and must be decided again.
-    pub(super) fn put_back(&mut self, round: Vec<Decided>) {
-        for decided in round.into_iter().rev() {
-            self.order.push_front(decided.waiting);
-        }
-    }
-}
 
 /// A request with its answer, which must not be given before the round is applied.
 #[derive(Debug)]
@@ -92,69 +37,70 @@ pub(super) fn decide_round(
     applied: &Arc<Applied>,
     context: &mut Context<'_>,
 ) -> Option<Proposal> {
-    let mut round = Round::new(&applied.image);
-    let mut decided: Vec<Decided> = Vec::new();
-    let mut operations = Vec::new();
-    while decided.len() < REQUESTS_MAX && round.record_count() < RECORDS_MAX {
-        let Some(next) = waiting.order.pop_front() else { break };
+    let mut draft = Draft::new(applied);
+    while draft.has_room() {
+        let Some(next) = waiting.next() else { break };
         if let Some(known) = applied.operations.response(&next.operation) {
-            reply(next.answers, &Answer::Response(known.clone()));
+            reply(next.answers, &remembered(known));
             continue;
         }
-        let records_before = round.record_count();
-        let response = round.decide(&next.request, context);
-        if round.record_count() > records_before {
-            operations.push(proto::Operation {
-                operation_id: Bytes::copy_from_slice(&next.operation),
-                response: Some(response_to_proto(&response)),
-            });
+        match draft.decide(&next, context) {
+            Ok(response) => draft.decided.push(Decided { waiting: next, response }),
+            Err(reason) => {
+                tracing::error!(reason, request = ?next.request, "a decision went wrong; its request is refused");
+                reply(next.answers, &Answer::Refused(reason));
+                // What this one left in the draft cannot be told from the rest, so the rest is decided again.
+                waiting.put_back(draft.decided);
+                draft = Draft::new(applied);
+            }
         }
-        decided.push(Decided { waiting: next, response });
     }
-    if decided.is_empty() {
-        return None;
-    }
-    let records = round.into_records();
-    let batch = (!records.is_empty()).then(|| encode_batch(applied.last_batch, &records, operations));
-    Some(Proposal { batch, decided })
+    draft.into_proposal(applied.last_batch)
 }
 
-pub(super) fn reply(answers: Vec<oneshot::Sender<Answer>>, answer: &Answer) {
-    for sender in answers {
-        // Whoever asked may have given up.
-        let _ = sender.send(answer.clone());
+/// A round in the making.
+struct Draft {
+    round: Round,
+    operations: Vec<proto::Operation>,
+    decided: Vec<Decided>,
+}
+
+impl Draft {
+    fn new(applied: &Applied) -> Self {
+        Self { round: Round::new(&applied.image), operations: Vec::new(), decided: Vec::new() }
+    }
+
+    fn has_room(&self) -> bool {
+        self.decided.len() < REQUESTS_MAX && self.round.records().len() < RECORDS_MAX
+    }
+
+    /// `Err` spoils the draft.
+    fn decide(&mut self, waiting: &Waiting, context: &mut Context<'_>) -> Result<Response, String> {
+        let records_before = self.round.records().len();
+        let response = self.round.decide(&waiting.request, context).map_err(|misfit| misfit.to_string())?;
+        if self.round.records().len() > records_before {
+            let encoded = response_to_proto(&response).map_err(|error| error.to_string())?;
+            let operation_id = Bytes::copy_from_slice(&waiting.operation);
+            self.operations.push(proto::Operation { operation_id, response: Some(encoded) });
+        }
+        Ok(response)
+    }
+
+    fn into_proposal(self, last_batch: u64) -> Option<Proposal> {
+        let Self { round, operations, decided } = self;
+        if decided.is_empty() {
+            return None;
+        }
+        let records = round.records();
+        let batch = (!records.is_empty()).then(|| encode_batch(last_batch, records, operations));
+        Some(Proposal { batch, decided })
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn operation(number: usize) -> OperationId {
-        let mut id = OperationId::default();
-        id[..8].copy_from_slice(&number.to_be_bytes());
-        id
-    }
-
-    #[test]
-    fn no_more_requests_wait_than_can_be_kept() {
-        let mut waiting = WaitingRequests::default();
-        let mut ask = |number| {
-            let (answer, answered) = oneshot::channel();
-            waiting.add(operation(number), Request::BalanceLeaders, Some(answer));
-            answered
-        };
-        let mut askers: Vec<_> = (0..WAITING_MAX).map(&mut ask).collect();
-        let mut refused = ask(WAITING_MAX);
-        assert!(matches!(refused.try_recv(), Ok(Answer::Unknown(_))), "it may be on its way from an earlier attempt");
-        let mut again = ask(0);
-        assert!(again.try_recv().is_err(), "a retry waits with the first attempt");
-        drop(askers.pop());
-        let mut next = ask(WAITING_MAX);
-        assert!(next.try_recv().is_err(), "it has the place of one that has given up");
-        assert!(ask(WAITING_MAX + 1).try_recv().is_ok());
-        assert_eq!(waiting.order.len(), WAITING_MAX);
-        waiting.add(operation(usize::MAX), Request::BalanceLeaders, None);
-        assert_eq!(waiting.order.len(), WAITING_MAX + 1, "fencing must not be refused");
+/// The answer that an earlier attempt was given.
+fn remembered(known: &proto::Response) -> Answer {
+    match response_from_proto(known.clone()) {
+        Ok(response) => Answer::Response(response),
+        Err(error) => Answer::Refused(format!("carried out before, but its answer cannot be read: {error}")),
     }
 }

@@ -6,20 +6,19 @@ use tidelog_wire::{Message, Reader, Request, Writer};
 use super::CodecError;
 
 /// Encodes at the newest version, which has every field.
-pub(super) fn request_to_proto<R: Request>(request: &R) -> KafkaMessage {
+pub(super) fn request_to_proto<R: Request>(request: &R) -> Result<KafkaMessage, CodecError> {
     to_proto(request, *R::VERSIONS.end())
 }
 
 /// Encodes the response of `R` at its newest version.
-pub(super) fn response_to_proto<R: Request>(response: &R::Response) -> KafkaMessage {
+pub(super) fn response_to_proto<R: Request>(response: &R::Response) -> Result<KafkaMessage, CodecError> {
     to_proto(response, *R::VERSIONS.end())
 }
 
-fn to_proto<M: Message>(message: &M, version: i16) -> KafkaMessage {
+fn to_proto<M: Message>(message: &M, version: i16) -> Result<KafkaMessage, CodecError> {
     let mut writer = Writer::new();
-    message.encode(&mut writer, version).expect("what was decided or asked fits Kafka's own format");
-    let body = writer.finish().into_iter().flatten().collect();
-    KafkaMessage { version: i32::from(version), body }
+    message.encode(&mut writer, version)?;
+    Ok(KafkaMessage { version: i32::from(version), body: writer.into_bytes() })
 }
 
 pub(super) fn request_from_proto<R: Request>(message: KafkaMessage) -> Result<R, CodecError> {

@@ -10,7 +10,7 @@ use tidelog_wire::types::{BrokerEpoch, BrokerId, LeaderEpoch, PartitionEpoch};
 use super::fields::*;
 use super::{CodecError, kafka};
 
-pub(crate) fn request_to_proto(request: &Request) -> proto::Request {
+pub(crate) fn request_to_proto(request: &Request) -> Result<proto::Request, CodecError> {
     let kind = match request {
         Request::Bootstrap { cluster_id, nodes, default_configs } => Kind::Bootstrap(proto::Bootstrap {
             cluster_id: string(cluster_id),
@@ -41,20 +41,20 @@ pub(crate) fn request_to_proto(request: &Request) -> proto::Request {
         Request::AllocateProducerIds(broker) => Kind::AllocateProducerIds(identity_to_proto(broker)),
         Request::BalanceLeaders => Kind::BalanceLeaders(proto::Empty {}),
         Request::CreateTopics { request, origin } => Kind::CreateTopics(proto::CreateTopics {
-            request: Some(kafka::request_to_proto(request)),
+            request: Some(kafka::request_to_proto(request)?),
             by_broker: *origin == CreateOrigin::Broker,
         }),
-        Request::DeleteTopics(request) => Kind::DeleteTopics(kafka::request_to_proto(request)),
-        Request::CreatePartitions(request) => Kind::CreatePartitions(kafka::request_to_proto(request)),
-        Request::IncrementalAlterConfigs(request) => Kind::IncrementalAlterConfigs(kafka::request_to_proto(request)),
-        Request::AlterConfigs(request) => Kind::AlterConfigs(kafka::request_to_proto(request)),
-        Request::ElectLeaders(request) => Kind::ElectLeaders(kafka::request_to_proto(request)),
+        Request::DeleteTopics(request) => Kind::DeleteTopics(kafka::request_to_proto(request)?),
+        Request::CreatePartitions(request) => Kind::CreatePartitions(kafka::request_to_proto(request)?),
+        Request::IncrementalAlterConfigs(request) => Kind::IncrementalAlterConfigs(kafka::request_to_proto(request)?),
+        Request::AlterConfigs(request) => Kind::AlterConfigs(kafka::request_to_proto(request)?),
+        Request::ElectLeaders(request) => Kind::ElectLeaders(kafka::request_to_proto(request)?),
         Request::AlterPartitionReassignments(request) => {
-            Kind::AlterPartitionReassignments(kafka::request_to_proto(request))
+            Kind::AlterPartitionReassignments(kafka::request_to_proto(request)?)
         }
-        Request::UnregisterBroker(request) => Kind::UnregisterBroker(kafka::request_to_proto(request)),
+        Request::UnregisterBroker(request) => Kind::UnregisterBroker(kafka::request_to_proto(request)?),
     };
-    proto::Request { kind: Some(kind) }
+    Ok(proto::Request { kind: Some(kind) })
 }
 
 pub(crate) fn request_from_proto(request: proto::Request) -> Result<Request, CodecError> {
@@ -166,6 +166,6 @@ fn alter_from_proto(alter: proto::AlterPartition) -> Result<AlterPartition, Code
     };
     Ok(AlterPartition {
         broker: some_identity(alter.broker)?,
-        partitions: alter.partitions.into_iter().map(alteration).collect::<Result<_, _>>()?,
+        partitions: alter.partitions.into_iter().map(alteration).collect::<Result<_, CodecError>>()?,
     })
 }

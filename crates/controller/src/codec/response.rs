@@ -13,7 +13,7 @@ use tidelog_wire::types::{BrokerEpoch, BrokerId, LeaderEpoch, PartitionEpoch, Pr
 use super::fields::*;
 use super::{CodecError, kafka};
 
-pub(crate) fn response_to_proto(response: &Response) -> proto::Response {
+pub(crate) fn response_to_proto(response: &Response) -> Result<proto::Response, CodecError> {
     let empty = |()| proto::Empty {};
     let (error, kind) = match response {
         Response::Bootstrap(result) => fallible(result, empty, Kind::Bootstrap),
@@ -28,32 +28,32 @@ pub(crate) fn response_to_proto(response: &Response) -> proto::Response {
         Response::AllocateProducerIds(result) => fallible(result, block_to_proto, Kind::AllocateProducerIds),
         Response::BalanceLeaders { moved } => (None, Kind::BalanceLeaders(*moved as u64)),
         Response::CreateTopics(answer) => {
-            (None, Kind::CreateTopics(kafka::response_to_proto::<CreateTopicsRequest>(answer)))
+            (None, Kind::CreateTopics(kafka::response_to_proto::<CreateTopicsRequest>(answer)?))
         }
         Response::DeleteTopics(answer) => {
-            (None, Kind::DeleteTopics(kafka::response_to_proto::<DeleteTopicsRequest>(answer)))
+            (None, Kind::DeleteTopics(kafka::response_to_proto::<DeleteTopicsRequest>(answer)?))
         }
         Response::CreatePartitions(answer) => {
-            (None, Kind::CreatePartitions(kafka::response_to_proto::<CreatePartitionsRequest>(answer)))
+            (None, Kind::CreatePartitions(kafka::response_to_proto::<CreatePartitionsRequest>(answer)?))
         }
         Response::IncrementalAlterConfigs(answer) => {
-            (None, Kind::IncrementalAlterConfigs(kafka::response_to_proto::<IncrementalAlterConfigsRequest>(answer)))
+            (None, Kind::IncrementalAlterConfigs(kafka::response_to_proto::<IncrementalAlterConfigsRequest>(answer)?))
         }
         Response::AlterConfigs(answer) => {
-            (None, Kind::AlterConfigs(kafka::response_to_proto::<AlterConfigsRequest>(answer)))
+            (None, Kind::AlterConfigs(kafka::response_to_proto::<AlterConfigsRequest>(answer)?))
         }
         Response::ElectLeaders(answer) => {
-            (None, Kind::ElectLeaders(kafka::response_to_proto::<ElectLeadersRequest>(answer)))
+            (None, Kind::ElectLeaders(kafka::response_to_proto::<ElectLeadersRequest>(answer)?))
         }
         Response::AlterPartitionReassignments(answer) => {
-            let message = kafka::response_to_proto::<AlterPartitionReassignmentsRequest>(answer);
+            let message = kafka::response_to_proto::<AlterPartitionReassignmentsRequest>(answer)?;
             (None, Kind::AlterPartitionReassignments(message))
         }
         Response::UnregisterBroker(answer) => {
-            (None, Kind::UnregisterBroker(kafka::response_to_proto::<UnregisterBrokerRequest>(answer)))
+            (None, Kind::UnregisterBroker(kafka::response_to_proto::<UnregisterBrokerRequest>(answer)?))
         }
     };
-    proto::Response { error, kind: Some(kind) }
+    Ok(proto::Response { error, kind: Some(kind) })
 }
 
 /// An answer that may be an error: then the kind is still named, with an empty content.
@@ -65,7 +65,7 @@ fn fallible<T: Clone, P: Default>(
     match result {
         Ok(answer) => (None, kind(content(answer.clone()))),
         Err(error) => {
-            let refused = proto::RequestError { code: i32::from(error.code.0), message: error.message.clone() };
+            let refused = proto::RequestError { code: i32::from(error.code.0), message: error.message().to_owned() };
             (Some(refused), kind(P::default()))
         }
     }

@@ -188,14 +188,14 @@ fn every_record_comes_back_as_it_was() {
 #[test]
 fn every_request_comes_back_as_it_was() {
     for request in requests() {
-        assert_eq!(request_from_proto(request_to_proto(&request)).as_ref(), Ok(&request));
+        assert_eq!(request_from_proto(request_to_proto(&request).unwrap()).as_ref(), Ok(&request));
     }
 }
 
 #[test]
 fn every_response_comes_back_as_it_was() {
     for response in responses() {
-        assert_eq!(response_from_proto(response_to_proto(&response)).as_ref(), Ok(&response));
+        assert_eq!(response_from_proto(response_to_proto(&response).unwrap()).as_ref(), Ok(&response));
     }
 }
 

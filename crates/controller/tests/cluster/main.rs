@@ -3,6 +3,7 @@
 mod brokers;
 mod failover;
 mod founding;
+mod hostile;
 mod membership;
 mod nodes;
 

@@ -1,5 +1,7 @@
 //! Is a value valid, and if not, in which sentence is that said.
 
+use tidelog_wire::excerpt;
+
 use super::definition::{ConfigDefinition, ConfigType};
 
 /// What a value must be beyond having its type.
@@ -32,7 +34,8 @@ pub fn check_value(definition: &ConfigDefinition, value: &str) -> Result<(), Str
     match check(definition, value) {
         Ok(()) => Ok(()),
         Err(allowed) => {
-            Err(format!("Invalid value {value:?} for configuration {}: must be {allowed}.", definition.name))
+            let (value, name) = (excerpt(value), definition.name);
+            Err(format!("Invalid value {value:?} for configuration {name}: must be {allowed}."))
         }
     }
 }

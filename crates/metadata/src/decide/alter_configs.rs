@@ -3,7 +3,7 @@
 use tidelog_wire::messages::alter_configs_request::AlterConfigsResource;
 use tidelog_wire::messages::alter_configs_response::AlterConfigsResourceResponse;
 use tidelog_wire::messages::{AlterConfigsRequest, AlterConfigsResponse};
-use tidelog_wire::{ErrorCode, Str};
+use tidelog_wire::{ErrorCode, excerpt};
 
 use super::config_changes::ConfigChanges;
 use super::{Context, Round};
@@ -18,10 +18,7 @@ impl Round {
         let mut scratch = request.validate_only.then(|| self.clone());
         let round = scratch.as_mut().unwrap_or(self);
         let responses = request.resources.iter().map(|resource| {
-            let (error_code, error_message) = match round.replace_configs(resource, context) {
-                Ok(()) => (ErrorCode::NONE, None),
-                Err(error) => (error.code, Some(Str::from(error.message))),
-            };
+            let (error_code, error_message) = RequestError::fields_of(round.replace_configs(resource, context));
             AlterConfigsResourceResponse {
                 error_code,
                 error_message,
@@ -37,7 +34,7 @@ impl Round {
         let mut changes: ConfigChanges = self.image.configs(&resource).map(|(name, _)| (name.clone(), None)).collect();
         for config in &wanted.configs {
             let Some(value) = &config.value else {
-                let message = format!("{} needs a value", config.name);
+                let message = format!("{} needs a value", excerpt(&config.name));
                 return Err(RequestError::new(ErrorCode::INVALID_REQUEST, message));
             };
             changes.insert(config.name.detached(), Some(value.detached()));

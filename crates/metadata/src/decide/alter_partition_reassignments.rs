@@ -2,13 +2,13 @@
 //!
 //! Here a move only begins. It ends in [`PartitionUpdate`], whichever change brings the last new replica into the ISR.
 
+use tidelog_wire::ErrorCode;
 use tidelog_wire::messages::alter_partition_reassignments_request::{ReassignablePartition, ReassignableTopic};
 use tidelog_wire::messages::alter_partition_reassignments_response::{
     ReassignablePartitionResponse, ReassignableTopicResponse,
 };
 use tidelog_wire::messages::{AlterPartitionReassignmentsRequest, AlterPartitionReassignmentsResponse};
 use tidelog_wire::types::{BrokerId, PartitionIndex};
-use tidelog_wire::{ErrorCode, Str};
 
 use super::election::{PartitionUpdate, TopicRules};
 use super::manual_assignment::check_replicas;
@@ -41,10 +41,7 @@ impl Round {
     ) -> ReassignableTopicResponse {
         let mut reassign = |wanted: &ReassignablePartition| {
             let outcome = self.reassign(&topic.name, wanted, may_change_factor, context);
-            let (error_code, error_message) = match outcome {
-                Ok(()) => (ErrorCode::NONE, None),
-                Err(error) => (error.code, Some(Str::from(error.message))),
-            };
+            let (error_code, error_message) = RequestError::fields_of(outcome);
             ReassignablePartitionResponse { partition_index: wanted.partition_index, error_code, error_message }
         };
         let partitions = topic.partitions.iter().map(&mut reassign).collect();

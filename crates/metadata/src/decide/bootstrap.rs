@@ -1,7 +1,7 @@
 //! Founding the cluster: its id, its configured nodes, its first defaults. Asked again at each term of an active
 //! controller, for nodes and `server.properties` may have changed.
 
-use tidelog_wire::{ErrorCode, Str};
+use tidelog_wire::{ErrorCode, Str, excerpt};
 
 use super::config_changes::{ConfigChanges, MIN_INSYNC_REPLICAS};
 use super::{Context, Round};
@@ -19,7 +19,7 @@ impl Round {
     ) -> Result<(), RequestError> {
         match self.image.cluster_id() {
             Some(known) if known != cluster_id => {
-                let message = format!("this is cluster {known}, not {cluster_id}");
+                let message = format!("this is cluster {known}, not {}", excerpt(cluster_id));
                 return Err(RequestError::new(ErrorCode::INCONSISTENT_CLUSTER_ID, message));
             }
             Some(_) => {}

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use tidelog_wire::types::BrokerId;
-use tidelog_wire::{ErrorCode, Str};
+use tidelog_wire::{ErrorCode, Str, excerpt};
 
 use super::election::settle;
 use super::{Context, Round};
@@ -16,6 +16,8 @@ use crate::image::{ConfigResource, ConfigResourceType};
 use crate::record::Record;
 use crate::response::RequestError;
 
+/// The longest string of Kafka's format.
+const VALUE_BYTES_MAX: usize = i16::MAX as usize;
 pub(super) const MIN_INSYNC_REPLICAS: &str = "min.insync.replicas";
 /// A change of these changes ISR, ELR or leader of partitions.
 const ELECTION_CONFIGS: [&str; 2] = [MIN_INSYNC_REPLICAS, "unclean.leader.election.enable"];
@@ -30,7 +32,10 @@ impl Round {
         match ConfigResourceType::from_code(kind) {
             Some(ConfigResourceType::Topic) => {
                 if self.image.topic_id(name).is_none() {
-                    return refuse(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, format!("there is no topic {name:?}"));
+                    return refuse(
+                        ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+                        format!("there is no topic {:?}", excerpt(name)),
+                    );
                 }
             }
             Some(ConfigResourceType::Broker) => self.check_broker_name(name)?,
@@ -57,7 +62,7 @@ impl Round {
             return Ok(());
         }
         let Ok(broker_id) = name.parse::<i32>() else {
-            let message = format!("a broker is named by its id, or \"\" for all; {name:?} is neither");
+            let message = format!("a broker is named by its id, or \"\" for all; {:?} is neither", excerpt(name));
             return Err(RequestError::new(ErrorCode::INVALID_REQUEST, message));
         };
         if self.image.broker(BrokerId(broker_id)).is_none() {
@@ -93,6 +98,7 @@ impl Round {
         changes: &ConfigChanges,
         context: &Context<'_>,
     ) -> Result<(), RequestError> {
+        changes.iter().try_for_each(check_length)?;
         match resource.kind {
             ConfigResourceType::Topic => check_topic_configs(&self.resulting(resource, changes)),
             ConfigResourceType::Group => {
@@ -127,6 +133,17 @@ impl Round {
     }
 }
 
+/// A list that is appended to grows beyond what a request can hold; no answer could show it.
+fn check_length((name, value): (&Str, &Option<Str>)) -> Result<(), RequestError> {
+    match value.as_ref().map(|value| value.as_bytes().len()) {
+        Some(len) if len > VALUE_BYTES_MAX => {
+            let message = format!("the value of {} would have {len} bytes of {VALUE_BYTES_MAX}", excerpt(name));
+            Err(RequestError::new(ErrorCode::INVALID_CONFIG, message))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Checks all configs of a topic, by themselves and together.
 pub(super) fn check_topic_configs(configs: &BTreeMap<Str, Str>) -> Result<(), RequestError> {
     let refuse = |message: String| Err(RequestError::new(ErrorCode::INVALID_CONFIG, message));
@@ -158,6 +175,7 @@ fn check_group_configs(configs: &BTreeMap<Str, Str>, resolver: &Resolver<'_>) ->
         let [Some(least), Some(most)] = bounds.map(|bound| resolver.broker_number(bound)) else { continue };
         if value.trim().parse().is_ok_and(|number: i64| !(least..=most).contains(&number)) {
             let [min, max] = bounds;
+            let value = excerpt(value);
             return refuse(format!("{name}={value} must be at least {least} ({min}) and at most {most} ({max})."));
         }
     }
@@ -170,9 +188,10 @@ fn check_group_configs(configs: &BTreeMap<Str, Str>, resolver: &Resolver<'_>) ->
 }
 
 fn unknown_config(kind: &str, name: &str, table: &[ConfigDefinition]) -> String {
+    let unknown = format!("Unknown {kind} config name: {}.", excerpt(name));
     match nearest_name(name, table.iter().map(|definition| definition.name)) {
-        Some(nearest) => format!("Unknown {kind} config name: {name}. Did you mean {nearest}?"),
-        None => format!("Unknown {kind} config name: {name}."),
+        Some(nearest) => format!("{unknown} Did you mean {nearest}?"),
+        None => unknown,
     }
 }
 

@@ -4,11 +4,11 @@
 
 use std::collections::BTreeSet;
 
+use tidelog_wire::ErrorCode;
 use tidelog_wire::messages::create_partitions_request::CreatePartitionsTopic;
 use tidelog_wire::messages::create_partitions_response::CreatePartitionsTopicResult;
 use tidelog_wire::messages::{CreatePartitionsRequest, CreatePartitionsResponse};
 use tidelog_wire::types::{BrokerId, PartitionIndex};
-use tidelog_wire::{ErrorCode, Str};
 
 use super::manual_assignment::check_assignment;
 use super::new_topic::{PARTITIONS_MAX, new_partition};
@@ -34,10 +34,7 @@ impl Round {
         let mut results = Vec::with_capacity(topics.len());
         for topic in topics {
             let outcome = if seen.insert(topic.name.as_str()) { self.grow_one(topic, context) } else { twice() };
-            let (error_code, error_message) = match outcome {
-                Ok(()) => (ErrorCode::NONE, None),
-                Err(error) => (error.code, Some(Str::from(error.message))),
-            };
+            let (error_code, error_message) = RequestError::fields_of(outcome);
             results.push(CreatePartitionsTopicResult { name: topic.name.clone(), error_code, error_message });
         }
         CreatePartitionsResponse { results, ..CreatePartitionsResponse::default() }

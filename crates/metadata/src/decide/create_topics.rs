@@ -103,10 +103,6 @@ fn shown(entry: ConfigEntry) -> CreatableTopicConfigs {
 }
 
 fn refused(name: &Str, error: RequestError) -> CreatableTopicResult {
-    CreatableTopicResult {
-        name: name.clone(),
-        error_code: error.code,
-        error_message: Some(Str::from(error.message)),
-        ..CreatableTopicResult::default()
-    }
+    let (error_code, error_message) = error.into_fields();
+    CreatableTopicResult { name: name.clone(), error_code, error_message, ..CreatableTopicResult::default() }
 }

@@ -36,12 +36,10 @@ impl Round {
             Ok((name, topic_id)) => {
                 DeletableTopicResult { name: Some(name), topic_id, ..DeletableTopicResult::default() }
             }
-            Err(error) => DeletableTopicResult {
-                name: state.name,
-                topic_id: state.topic_id,
-                error_code: error.code,
-                error_message: Some(Str::from(error.message)),
-            },
+            Err(error) => {
+                let (error_code, error_message) = error.into_fields();
+                DeletableTopicResult { name: state.name, topic_id: state.topic_id, error_code, error_message }
+            }
         }
     }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use tidelog_wire::messages::incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
 use tidelog_wire::messages::incremental_alter_configs_response::AlterConfigsResourceResponse;
 use tidelog_wire::messages::{IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse};
-use tidelog_wire::{ErrorCode, Str};
+use tidelog_wire::{ErrorCode, Str, excerpt};
 
 use super::config_changes::{ConfigChanges, definition_of};
 use super::{Context, Round};
@@ -53,7 +53,7 @@ impl Round {
         for config in &wanted.configs {
             let value = self.altered_value(&resource, config, context)?;
             if changes.insert(config.name.detached(), value).is_some() {
-                let message = format!("{} is altered twice", config.name);
+                let message = format!("{} is altered twice", excerpt(&config.name));
                 return Err(RequestError::new(ErrorCode::INVALID_REQUEST, message));
             }
         }
@@ -70,7 +70,7 @@ impl Round {
             return Ok(None);
         }
         let Some(value) = &config.value else {
-            let message = format!("{} needs a value", config.name);
+            let message = format!("{} needs a value", excerpt(&config.name));
             return Err(RequestError::new(ErrorCode::INVALID_REQUEST, message));
         };
         match config.config_operation {
@@ -105,7 +105,7 @@ impl Round {
     ) -> Result<Vec<String>, RequestError> {
         let definition = definition_of(resource, name).filter(|definition| definition.kind == ConfigType::List);
         let Some(definition) = definition else {
-            let message = format!("{name} is not a list; it can be set and deleted only");
+            let message = format!("{} is not a list; it can be set and deleted only", excerpt(name));
             return Err(RequestError::new(ErrorCode::INVALID_CONFIG, message));
         };
         let resolver = self.resolver(context);
@@ -119,10 +119,7 @@ impl Round {
 }
 
 fn answer(resource: &AlterConfigsResource, outcome: Result<(), RequestError>) -> AlterConfigsResourceResponse {
-    let (error_code, error_message) = match outcome {
-        Ok(()) => (ErrorCode::NONE, None),
-        Err(error) => (error.code, Some(Str::from(error.message))),
-    };
+    let (error_code, error_message) = RequestError::fields_of(outcome);
     AlterConfigsResourceResponse {
         error_code,
         error_message,

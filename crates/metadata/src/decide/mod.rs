@@ -31,7 +31,7 @@ use tidelog_wire::types::BrokerId;
 use tidelog_wire::{ErrorCode, Uuid};
 
 use crate::config::{Resolver, StaticConfigs};
-use crate::image::{Broker, Image};
+use crate::image::{ApplyError, Broker, Image};
 use crate::record::Record;
 use crate::request::{BrokerIdentity, Request};
 use crate::response::{RequestError, Response};
@@ -59,34 +59,29 @@ impl Context<'_> {
     }
 }
 
-/// Records to propose, and the answer to give once they are applied (or at once, if there are none).
-#[derive(Clone, Debug, PartialEq)]
-pub struct Decision {
-    pub records: Vec<Record>,
-    pub response: Response,
-}
-
-/// Judges one request.
-pub fn decide(image: &Image, request: &Request, context: &mut Context<'_>) -> Decision {
-    let mut round = Round::new(image);
-    let response = round.decide(request, context);
-    Decision { records: round.into_records(), response }
-}
-
 /// Judges several requests, each seeing what the earlier ones decided; together they are one batch of records.
 #[derive(Clone, Debug)]
 pub struct Round {
     image: Image,
     records: Vec<Record>,
+    /// A decision of this round was wrong.
+    misfit: Option<ApplyError>,
 }
 
 impl Round {
     pub fn new(image: &Image) -> Self {
-        Self { image: image.clone(), records: Vec::new() }
+        Self { image: image.clone(), records: Vec::new(), misfit: None }
     }
 
-    /// Judges one request and adds its records to the round's.
-    pub fn decide(&mut self, request: &Request, context: &mut Context<'_>) -> Response {
+    /// Judges one request and adds its records to the round's. The answer is to be given once they are applied.
+    ///
+    /// `Err` is a mistake in here, which must cost the request and not the node: the round is spoilt.
+    pub fn decide(&mut self, request: &Request, context: &mut Context<'_>) -> Result<Response, ApplyError> {
+        let response = self.answer(request, context);
+        self.misfit.take().map_or(Ok(response), Err)
+    }
+
+    fn answer(&mut self, request: &Request, context: &mut Context<'_>) -> Response {
         match request {
             Request::Bootstrap { cluster_id, nodes, default_configs } => {
                 Response::Bootstrap(self.bootstrap(cluster_id, nodes, default_configs, context))
@@ -131,21 +126,19 @@ impl Round {
         &self.image
     }
 
-    /// How many records the round has so far.
-    pub fn record_count(&self) -> usize {
-        self.records.len()
-    }
-
     /// What to propose.
-    pub fn into_records(self) -> Vec<Record> {
-        self.records
+    pub fn records(&self) -> &[Record] {
+        &self.records
     }
 
     fn push(&mut self, record: Record) {
-        if let Err(error) = self.image.apply(&record) {
-            panic!("decided on a record that does not fit the image: {error}: {record:?}");
+        match self.image.apply(&record) {
+            Ok(()) => self.records.push(record),
+            Err(error) => {
+                debug_assert!(false, "decided on a record that does not fit the image: {error}: {record:?}");
+                self.misfit.get_or_insert(error);
+            }
         }
-        self.records.push(record);
     }
 
     fn push_all(&mut self, records: impl IntoIterator<Item = Record>) {

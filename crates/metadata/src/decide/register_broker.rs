@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tidelog_wire::types::{BrokerEpoch, BrokerId};
-use tidelog_wire::{ErrorCode, Uuid};
+use tidelog_wire::{ErrorCode, Uuid, excerpt};
 
 use super::election::settle;
 use super::{Context, Round};
@@ -53,7 +53,7 @@ impl Round {
         if let Some(claimed) = &registration.cluster_id
             && claimed != cluster_id
         {
-            let message = format!("the broker belongs to cluster {claimed}, this is {cluster_id}");
+            let message = format!("the broker belongs to cluster {}, this is {cluster_id}", excerpt(claimed));
             return refuse(ErrorCode::INCONSISTENT_CLUSTER_ID, &message);
         }
         if registration.broker_id < BrokerId(0) {

@@ -1,6 +1,6 @@
 //! What a topic may be called.
 
-use tidelog_wire::Str;
+use tidelog_wire::{Str, excerpt};
 
 use crate::image::Image;
 
@@ -34,7 +34,10 @@ fn check_characters(name: &str) -> Result<(), String> {
         return Err(format!("a topic name has at most {LENGTH_MAX} characters, this one has {}", name.len()));
     }
     if !name.chars().all(is_legal) {
-        return Err(format!("topic name {name:?} is not legal: use ASCII letters, digits, '.', '_' and '-'"));
+        return Err(format!(
+            "topic name {:?} is not legal: use ASCII letters, digits, '.', '_' and '-'",
+            excerpt(name)
+        ));
     }
     Ok(())
 }

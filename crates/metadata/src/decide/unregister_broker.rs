@@ -3,9 +3,9 @@
 //! Unlike Kafka's controller this one refuses while the broker runs, for it would register again at once, and while it
 //! holds replicas, for they would stay missing for ever: they are to be moved first, off a dead broker too.
 
+use tidelog_wire::ErrorCode;
 use tidelog_wire::messages::{UnregisterBrokerRequest, UnregisterBrokerResponse};
 use tidelog_wire::types::{BrokerEpoch, BrokerId};
-use tidelog_wire::{ErrorCode, Str};
 
 use super::{Context, Round};
 use crate::image::Node;
@@ -22,11 +22,8 @@ impl Round {
         let broker_epoch = match self.check_gone(broker_id, context) {
             Ok(broker_epoch) => broker_epoch,
             Err(refusal) => {
-                return UnregisterBrokerResponse {
-                    error_code: refusal.code,
-                    error_message: Some(Str::from(refusal.message)),
-                    ..UnregisterBrokerResponse::default()
-                };
+                let (error_code, error_message) = refusal.into_fields();
+                return UnregisterBrokerResponse { error_code, error_message, ..UnregisterBrokerResponse::default() };
             }
         };
         self.push(Record::UnregisterBroker { broker_id, broker_epoch });

@@ -71,11 +71,11 @@ impl Cluster {
             random: &mut random,
         };
         let mut round = Round::new(&self.image);
-        let response = round.decide(&request, &mut context);
+        let response = round.decide(&request, &mut context).expect("decided records fit");
         let foreseen = round.image().clone();
         let mut after = self.image.clone();
-        for record in round.into_records() {
-            after.apply(&record).expect("decided records fit");
+        for record in round.records() {
+            after.apply(record).expect("decided records fit");
         }
         assert_eq!(after, foreseen, "applying the records makes what the decision saw");
         invariants::check(&self.image, &after);

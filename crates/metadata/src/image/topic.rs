@@ -212,8 +212,9 @@ mod tests {
 
     #[test]
     fn a_partition_whose_sets_contradict_each_other_says_which() {
+        type Break = fn(&mut Partition);
         assert_eq!(partition().broken_invariant(), None);
-        let table: [(fn(&mut Partition), &str); 8] = [
+        let table: [(Break, &str); 8] = [
             (|partition| partition.replicas.push(BrokerId(1)), "a broker holds one replica"),
             (|partition| partition.isr.push(BrokerId(1)), "the ISR names a broker once"),
             (|partition| partition.isr.push(BrokerId(9)), "the ISR lies within the replicas"),

@@ -7,11 +7,12 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use tidelog_commitlog::{LogConfig, StorageError};
+use tidelog_commitlog::{LogConfig, RecordValidation, StorageError, StoredCompression};
 use tidelog_controller::SessionState;
-use tidelog_metadata::config::{Resolver, TimestampType, TopicConfig};
+use tidelog_metadata::config::{self, CompressionType, Resolver, TimestampType, TopicConfig};
 use tidelog_metadata::{ConfigResourceType, Image, Partition, Request, Topic, TopicChange, TopicIdPartition};
 use tidelog_replication::{Assignment, Durability, Partition as Protocol, Replica, Settings};
+use tidelog_wire::compression::Compression;
 use tidelog_wire::record_batch;
 use tidelog_wire::types::{BrokerEpoch, BrokerId, PartitionIndex};
 use tokio::sync::watch;
@@ -360,6 +361,11 @@ pub(crate) fn log_config(shard: &Shard, image: &Image, topic: &str) -> LogConfig
         retention_bytes: topic.retention_bytes,
         file_delete_delay_ms: topic.file_delete_delay_ms,
         max_message_bytes: max_batch_bytes,
+        compression: stored_compression(topic.compression_type),
+        record_validation: match topic.record_validation {
+            config::RecordValidation::Full => RecordValidation::Full,
+            config::RecordValidation::Header => RecordValidation::Header,
+        },
         timestamp_type: match topic.message_timestamp_type {
             TimestampType::CreateTime => record_batch::TimestampType::CreateTime,
             TimestampType::LogAppendTime => record_batch::TimestampType::LogAppendTime,
@@ -368,4 +374,16 @@ pub(crate) fn log_config(shard: &Shard, image: &Image, topic: &str) -> LogConfig
         timestamp_after_max_ms: topic.message_timestamp_after_max_ms,
         write_caching: topic.write_caching,
     }
+}
+
+fn stored_compression(compression_type: CompressionType) -> StoredCompression {
+    let (codec, level) = match compression_type {
+        CompressionType::Producer => return StoredCompression::Producer,
+        CompressionType::Uncompressed => (Compression::None, None),
+        CompressionType::Gzip { level } => (Compression::Gzip, Some(level)),
+        CompressionType::Snappy => (Compression::Snappy, None),
+        CompressionType::Lz4 { level } => (Compression::Lz4, Some(level)),
+        CompressionType::Zstd { level } => (Compression::Zstd, Some(level)),
+    };
+    StoredCompression::As { codec, level }
 }

@@ -3,11 +3,11 @@
 //! Nothing here is locked or atomic: all tasks of a shard run on one current_thread runtime. What other threads
 //! have for it comes through the flush inbox, the image's watch and the scrape channel.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use tidelog_commitlog::{AppendError, LogDir, StorageError};
+use tidelog_commitlog::{AppendError, LogDir, StorageError, Validator};
 use tidelog_controller::{ControllerHandle, ControllerStatus};
 use tidelog_metadata::{BrokerIdentity, Image, Partition, Topic};
 use tidelog_wire::ErrorCode;
@@ -52,6 +52,7 @@ pub(crate) struct Shard {
     pub isolation_log: LogLimit,
     pub isr_log: LogLimit,
     pub partitions: PartitionTable,
+    pub validator: RefCell<Validator>,
     pub coordinators: Coordinators,
     pub turn: Turn,
     pub sessions: FetchSessions,
@@ -107,6 +108,7 @@ impl Shard {
             isolation_log: LogLimit::default(),
             isr_log: LogLimit::default(),
             partitions: PartitionTable::default(),
+            validator: RefCell::default(),
             coordinators: Coordinators::default(),
             turn: Turn::default(),
             fetchers: Fetchers::default(),

@@ -1,6 +1,32 @@
 //! The part of a topic's configuration that a partition's log obeys. Names and units are Kafka's.
 
+use std::ops::RangeInclusive;
+
+use tidelog_wire::compression::Compression;
 use tidelog_wire::record_batch::TimestampType;
+
+/// A batch may always decompress to so much.
+const DECOMPRESSED_BYTES_MIN: usize = 64 << 20;
+/// And to so many times `max.message.bytes`.
+const DECOMPRESSED_RATIO: usize = 8;
+
+/// `compression.type`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StoredCompression {
+    /// As the producer sent it.
+    Producer,
+    /// What comes otherwise is compressed again, with this level if it is set.
+    As { codec: Compression, level: Option<i32> },
+}
+
+/// `record.validation`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecordValidation {
+    /// Every record of a client's batch is looked at.
+    Full,
+    /// The batch's header is believed, except in compacted topics.
+    Header,
+}
 
 /// Topic configuration of one log. Validated by whoever built it; the defaults are Kafka's.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,8 +59,10 @@ pub struct LogConfig {
     pub retention_bytes: i64,
     /// How long the files of a deleted segment stay, renamed to `.deleted`.
     pub file_delete_delay_ms: i64,
-    /// Size limit of one batch as it came from the producer.
+    /// Size limit of one batch, as it came from the producer and as it is stored.
     pub max_message_bytes: u32,
+    pub compression: StoredCompression,
+    pub record_validation: RecordValidation,
     pub timestamp_type: TimestampType,
     /// How far a CreateTime may lie before the broker's clock.
     pub timestamp_before_max_ms: i64,
@@ -62,10 +90,32 @@ impl Default for LogConfig {
             retention_bytes: -1,
             file_delete_delay_ms: 60_000,
             max_message_bytes: 1_048_588,
+            compression: StoredCompression::Producer,
+            record_validation: RecordValidation::Full,
             timestamp_type: TimestampType::CreateTime,
             timestamp_before_max_ms: i64::MAX,
             timestamp_after_max_ms: 3_600_000,
             write_caching: false,
+        }
+    }
+}
+
+impl LogConfig {
+    /// What the records of one batch may take when they are decompressed. Kafka has no such limit; what its producers make
+    /// of text stays far below.
+    pub(crate) fn decompressed_bytes_max(&self) -> usize {
+        let in_proportion = (self.max_message_bytes as usize).saturating_mul(DECOMPRESSED_RATIO);
+        in_proportion.clamp(DECOMPRESSED_BYTES_MIN, i32::MAX as usize)
+    }
+
+    /// The timestamps that a record may bring.
+    pub(crate) fn accepted_timestamps(&self, now_ms: i64) -> RangeInclusive<i64> {
+        match self.timestamp_type {
+            TimestampType::LogAppendTime => i64::MIN..=i64::MAX,
+            TimestampType::CreateTime => {
+                let earliest = now_ms.saturating_sub(self.timestamp_before_max_ms);
+                earliest..=now_ms.saturating_add(self.timestamp_after_max_ms)
+            }
         }
     }
 }

@@ -1,8 +1,11 @@
 //! What can go wrong below a log, and what the caller can do about it.
 
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use tidelog_wire::compression::CompressionError;
+use tidelog_wire::record::RecordError;
 use tidelog_wire::types::{LeaderEpoch, Offset};
 
 /// Failure of the storage under a log. Everything but `DiskFull` needs an operator or another replica.
@@ -49,7 +52,7 @@ pub enum AppendError {
     OutOfOrder { base_offset: Offset, log_end: Offset },
 }
 
-/// A batch that breaks a rule, one variant for each (Kafka's `LogValidator`, as far as the 61-byte header goes).
+/// A batch that breaks a rule, one variant for each (Kafka's `LogValidator`).
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidBatch {
     /// Wire code CORRUPT_MESSAGE.
@@ -67,6 +70,9 @@ pub enum InvalidBatch {
     /// MESSAGE_TOO_LARGE.
     #[error("batch of {size} bytes exceeds max.message.bytes {max}")]
     TooLarge { size: usize, max: u32 },
+    /// MESSAGE_TOO_LARGE, so that Java's producer splits the batch.
+    #[error("the batch's records are larger than {max} bytes when decompressed")]
+    TooLargeDecompressed { max: usize },
     /// RECORD_LIST_TOO_LARGE.
     #[error("batch of {size} bytes exceeds segment.bytes {max}")]
     LargerThanSegment { size: usize, max: u32 },
@@ -94,15 +100,51 @@ pub enum InvalidBatch {
     /// UNSUPPORTED_COMPRESSION_TYPE or INVALID_RECORD.
     #[error("unknown compression codec {0}")]
     UnknownCompression(i16),
+    /// INVALID_TIMESTAMP if a timestamp is among them, else INVALID_RECORD. Never empty; of very many the first.
+    #[error("{} of the batch's records cannot be taken: {}", .0.len(), FirstRejected(.0))]
+    Records(Vec<RejectedRecord>),
     /// INVALID_RECORD.
-    #[error("a record of a compacted topic has no key")]
-    NoKey,
+    #[error("record {index} of the batch cannot be read: {error}")]
+    UnreadableRecord { index: i32, error: RecordError },
     /// INVALID_RECORD.
-    #[error("the records do not follow the format, or are too large when decompressed")]
-    UnreadableRecords,
+    #[error("the batch's records cannot be read: {0}")]
+    Compression(CompressionError),
     /// INVALID_RECORD.
     #[error("batch header field {0} is out of range")]
     BadField(&'static str),
+}
+
+/// One record that a topic does not take (KIP-467).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RejectedRecord {
+    /// Its place in the batch, from 0.
+    pub index: i32,
+    pub rule: RecordRule,
+}
+
+/// What a record must be for its topic, one variant for each rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RecordRule {
+    /// INVALID_RECORD.
+    #[error("a compacted topic takes no record without a key")]
+    Key,
+    /// INVALID_TIMESTAMP.
+    #[error("timestamp {timestamp} is outside what the topic accepts, {earliest} to {latest}")]
+    Timestamp { timestamp: i64, earliest: i64, latest: i64 },
+}
+
+/// Those that fit into a sentence.
+struct FirstRejected<'a>(&'a [RejectedRecord]);
+
+impl fmt::Display for FirstRejected<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const SHOWN_MAX: usize = 3;
+        for (place, record) in self.0.iter().take(SHOWN_MAX).enumerate() {
+            let separator = if place == 0 { "" } else { "; " };
+            write!(f, "{separator}record {}: {}", record.index, record.rule)?;
+        }
+        Ok(())
+    }
 }
 
 /// A producer's batch that its state forbids (KIP-98).

@@ -25,9 +25,10 @@ mod space;
 mod validate;
 
 pub use cleaner::{CleanError, CleanJob, CleanStats, Cleaned, CleanerLimits};
-pub use config::LogConfig;
-pub use error::{AppendError, InvalidBatch, ProducerError, ReadError, StorageError};
+pub use config::{LogConfig, RecordValidation, StoredCompression};
+pub use error::{AppendError, InvalidBatch, ProducerError, ReadError, RecordRule, RejectedRecord, StorageError};
 pub use log::{
     Appended, Cleanable, Damage, DeletedFiles, FlushDone, FlushJob, Log, ReadJob, ReadStart, TimestampOffset,
 };
 pub use log_dir::{FoundLog, LogDir, LogDirOptions, LogDirStart, LogId, RecoveryReport, UncleanReason};
+pub use validate::{ValidBatch, Validator};

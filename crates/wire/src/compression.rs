@@ -1,10 +1,16 @@
 //! The codecs of a batch's records section.
 
+mod decompressor;
 mod snappy;
 
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 
 use bytes::Bytes;
+
+pub(crate) use decompressor::{DecompressionContext, Decompressor};
+
+/// What decompression adds to its output at a time.
+const PIECE_BYTES: usize = 64 << 10;
 
 /// `compression.type`, as the three low bits of a batch's attributes name it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -70,12 +76,17 @@ pub enum CompressionError {
 impl Compression {
     /// Compresses with the codec's usual level.
     pub fn compress(self, data: &[u8]) -> Result<Bytes, CompressionError> {
+        self.compress_at(None, data)
+    }
+
+    /// Compresses with a level as `compression.*.level` names it; codecs without levels take none.
+    pub fn compress_at(self, level: Option<i32>, data: &[u8]) -> Result<Bytes, CompressionError> {
         let compressed = match self {
             Self::None => Ok(data.to_vec()),
-            Self::Gzip => gzip(data),
+            Self::Gzip => gzip(level, data),
             Self::Snappy => snappy::compress(data),
-            Self::Lz4 => lz4(data),
-            Self::Zstd => zstd::bulk::compress(data, zstd::DEFAULT_COMPRESSION_LEVEL),
+            Self::Lz4 => lz4(level, data),
+            Self::Zstd => zstd::bulk::compress(data, level.unwrap_or(zstd::DEFAULT_COMPRESSION_LEVEL)),
         };
         compressed.map(Bytes::from).map_err(|_| CompressionError::Failed(self))
     }
@@ -83,43 +94,47 @@ impl Compression {
     /// Decompresses piece by piece, and stops as soon as more than `max_bytes` come out. Uncompressed
     /// data is neither copied nor measured.
     pub fn decompress(self, data: &Bytes, max_bytes: usize) -> Result<Bytes, CompressionError> {
-        match self {
-            Self::None => Ok(data.clone()),
-            Self::Gzip => self.read_capped(flate2::bufread::MultiGzDecoder::new(&data[..]), max_bytes),
-            Self::Snappy => snappy::decompress(data, max_bytes),
-            Self::Lz4 => self.read_capped(lz4_flex::frame::FrameDecoder::new(&data[..]), max_bytes),
-            Self::Zstd => {
-                let decoder = zstd::Decoder::with_buffer(&data[..]).map_err(|_| CompressionError::Corrupt(self))?;
-                self.read_capped(decoder, max_bytes)
+        if self == Self::None {
+            return Ok(data.clone());
+        }
+        let mut context = DecompressionContext::default();
+        let mut decompressor = Decompressor::new(self, data, max_bytes, &mut context)?;
+        let mut output = Vec::new();
+        loop {
+            let end = output.len();
+            output.resize(end + PIECE_BYTES, 0);
+            let read = decompressor.read(&mut output[end..])?;
+            output.truncate(end + read);
+            if read == 0 {
+                return Ok(Bytes::from(output));
             }
         }
     }
-
-    fn read_capped(self, decoder: impl Read, max_bytes: usize) -> Result<Bytes, CompressionError> {
-        let mut output = Vec::new();
-        let mut capped = decoder.take(max_bytes as u64 + 1);
-        capped.read_to_end(&mut output).map_err(|_| CompressionError::Corrupt(self))?;
-        if output.len() > max_bytes {
-            return Err(CompressionError::TooLarge { max_bytes });
-        }
-        Ok(Bytes::from(output))
-    }
 }
 
-fn gzip(data: &[u8]) -> io::Result<Vec<u8>> {
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+fn gzip(level: Option<i32>, data: &[u8]) -> io::Result<Vec<u8>> {
+    let level = level.and_then(|level| u32::try_from(level).ok()).map(flate2::Compression::new);
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), level.unwrap_or_default());
     encoder.write_all(data)?;
     encoder.finish()
 }
 
-fn lz4(data: &[u8]) -> io::Result<Vec<u8>> {
+fn lz4(level: Option<i32>, data: &[u8]) -> io::Result<Vec<u8>> {
+    // Kafka's default, for which it takes the fast compressor; any other level is one of the slower one's.
+    const FAST: i32 = 9;
+    let level = level.filter(|level| *level != FAST).and_then(|level| u32::try_from(level).ok());
     // Independent blocks of 64 KiB: the only frames that all Kafka clients read.
-    let frame = lz4_flex::frame::FrameInfo::new()
-        .block_size(lz4_flex::frame::BlockSize::Max64KB)
-        .block_mode(lz4_flex::frame::BlockMode::Independent);
-    let mut encoder = lz4_flex::frame::FrameEncoder::with_frame_info(frame, Vec::new());
+    let encoder = lz4::EncoderBuilder::new()
+        .block_size(lz4::BlockSize::Max64KB)
+        .block_mode(lz4::BlockMode::Independent)
+        .block_checksum(lz4::liblz4::BlockChecksum::NoBlockChecksum)
+        .checksum(lz4::ContentChecksum::NoChecksum)
+        .level(level.unwrap_or(0))
+        .build(Vec::new());
+    let mut encoder = encoder?;
     encoder.write_all(data)?;
-    encoder.finish().map_err(io::Error::other)
+    let (output, result) = encoder.finish();
+    result.map(|()| output)
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Produce (0): appends batches to partitions.
 //!
-//! v3 is the first with batches of format 2; v9 flexible, v10 CurrentLeader and NodeEndpoints (KIP-951), v13 topic ids.
+//! v3 is the first with batches of format 2; v7 the first that may bring zstd; v8 names the records at fault (KIP-467); v9 flexible, v10 CurrentLeader and NodeEndpoints (KIP-951), v13 topic ids.
 //! Records are handed on as slices of the request; acks=all waits at the partition until the high watermark has passed.
 //! A topic that another broker has told the client of and this one has not heard of yet is waited for: there are clients
 //! that never send again what was refused. One that is known to be deleted is refused at once: while its batch waits here,
@@ -14,14 +14,17 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use tidelog_commitlog::RejectedRecord;
 use tidelog_metadata::{Image, is_internal_topic};
 use tidelog_replication::Acks;
+use tidelog_wire::compression::Compression;
 use tidelog_wire::messages::produce_request::TopicProduceData;
 use tidelog_wire::messages::produce_response::{
-    LeaderIdAndEpoch, NodeEndpoint, PartitionProduceResponse, TopicProduceResponse,
+    BatchIndexAndErrorMessage, LeaderIdAndEpoch, NodeEndpoint, PartitionProduceResponse, TopicProduceResponse,
 };
 use tidelog_wire::messages::{ProduceRequest, ProduceResponse};
-use tidelog_wire::types::PartitionIndex;
+use tidelog_wire::record_batch::BatchHeader;
+use tidelog_wire::types::{Offset, PartitionIndex};
 use tidelog_wire::{ErrorCode, Uuid};
 use tokio::time::{Instant, timeout};
 use tracing::debug;
@@ -35,6 +38,9 @@ use crate::shard::Shard;
 use crate::timers::{Expires, TimerKey};
 
 pub(crate) const VERSIONS: RangeInclusive<i16> = 3..=13;
+
+/// Clients that speak an older version do not know the codec (KIP-110).
+const ZSTD_FROM: i16 = 7;
 
 /// How long this broker's image may lag behind that of the one which told the client of a topic.
 const IMAGE_LAG_MAX: Duration = Duration::from_millis(500);
@@ -88,6 +94,9 @@ fn produce(context: &Context, request: ProduceRequest, reply: Reply) {
                 (Ok(target), _) if is_closed(context, &target) => {
                     produce.refuse(place, ErrorCode::INVALID_TOPIC_EXCEPTION);
                 }
+                (Ok(_), Some(records)) if context.version < ZSTD_FROM && is_zstd(&records) => {
+                    produce.fill(place, AppendOutcome::Refused(Refusal::codec_of_later_version(context.version)));
+                }
                 (Ok(target), Some(records)) if !records.is_empty() => {
                     produce.send(&context.shard, target, place, records, acks);
                 }
@@ -97,6 +106,10 @@ fn produce(context: &Context, request: ProduceRequest, reply: Reply) {
         }
     }
     produce.close_if_complete();
+}
+
+fn is_zstd(records: &[u8]) -> bool {
+    BatchHeader::parse(records).is_ok_and(|header| header.attributes.compression() == Ok(Compression::Zstd))
 }
 
 fn topic_id_of(image: &Image, topic: &TopicProduceData, version: i16) -> Option<Uuid> {
@@ -293,6 +306,8 @@ impl ProduceReply for ProduceCall {
                     debug!(partition = data.index, error = refusal.code.name(), reason, "refused");
                     data.error_code = refusal.code;
                     data.error_message = refusal.message;
+                    data.log_start_offset = refusal.log_start.map_or(-1, Offset::get);
+                    data.record_errors = refusal.rejected.iter().map(record_error).collect();
                     Some(refusal.code)
                 }
             }
@@ -306,6 +321,11 @@ impl ProduceReply for ProduceCall {
         self.open_count.set(self.open_count.get() - 1);
         self.answer_if_complete();
     }
+}
+
+fn record_error(rejected: &RejectedRecord) -> BatchIndexAndErrorMessage {
+    let message = Some(rejected.rule.to_string().into());
+    BatchIndexAndErrorMessage { batch_index: rejected.index, batch_index_error_message: message }
 }
 
 impl Expires for ProduceCall {

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use bytes::Bytes;
-use tidelog_commitlog::{AppendError, Appended};
+use tidelog_commitlog::{AppendError, Appended, InvalidBatch, LogConfig, ValidBatch, Validator};
 use tidelog_replication::{AckError, Acks};
 use tidelog_wire::types::LeaderEpoch;
 
@@ -41,11 +41,13 @@ impl PartitionHost {
         let Some(log) = state.log.as_mut() else {
             return refuse_all(accepted, &Refusal::from(tidelog_replication::ProduceError::NotLeaderOrFollower));
         };
-        let batches: Vec<Bytes> = accepted.iter().map(|produce| produce.records.clone()).collect();
-        let results = log.append_all_as_leader(&batches, leader_epoch, shard.clock.wall_ms());
+        let now_ms = shard.clock.wall_ms();
+        let batches = judge(&mut shard.validator.borrow_mut(), &accepted, log.config(), now_ms);
+        let sizes: Vec<usize> =
+            batches.iter().map(|batch| batch.as_ref().map_or(0, ValidBatch::size_in_bytes)).collect();
+        let results = log.append_valid(batches, leader_epoch, now_ms);
         let log_end = log.log_end_offset();
-        self.count(shard, &batches, &results);
-        drop(batches);
+        self.count(shard, &sizes, &results);
         state.protocol.appended(log_end, shard.clock.monotonic_ms(), &mut state.effects);
         self.execute_effects(shard, state);
         for (produce, result) in accepted.into_iter().zip(results) {
@@ -64,13 +66,13 @@ impl PartitionHost {
         !self.state.borrow().acks.is_empty()
     }
 
-    fn count(&self, shard: &Shard, batches: &[Bytes], results: &[Result<Appended, AppendError>]) {
+    fn count(&self, shard: &Shard, sizes: &[usize], results: &[Result<Appended, AppendError>]) {
         let (mut bytes, mut records) = (0, 0);
-        for (batch, result) in batches.iter().zip(results) {
+        for (size, result) in sizes.iter().zip(results) {
             if let Ok(appended) = result
                 && !appended.duplicate
             {
-                bytes += batch.len() as u64;
+                bytes += *size as u64;
                 records += (appended.last_offset - appended.base_offset + 1) as u64;
             }
         }
@@ -99,8 +101,18 @@ fn take_acceptable(state: &mut State) -> (Vec<PendingProduce>, LeaderEpoch) {
     (accepted, leader_epoch)
 }
 
+fn judge(
+    validator: &mut Validator,
+    produces: &[PendingProduce],
+    config: &LogConfig,
+    now_ms: i64,
+) -> Vec<Result<ValidBatch, InvalidBatch>> {
+    produces.iter().map(|produce| validator.client_batch(&produce.records, config, now_ms)).collect()
+}
+
 /// Answers now what needs no other replica or is committed already, parks the rest.
 fn settle(shard: &Shard, state: &mut State, produce: PendingProduce, result: Result<Appended, AppendError>) {
+    let log_start = state.log.as_ref().map_or_else(Default::default, |log| log.log_start_offset());
     let appended = match result {
         Ok(appended) => appended,
         Err(error) => {
@@ -108,14 +120,14 @@ fn settle(shard: &Shard, state: &mut State, produce: PendingProduce, result: Res
                 shard.storage_error(error);
             }
             shard.metrics.failed_produce_requests.add(1);
-            return produce.reply.fill(AppendOutcome::Refused(Refusal::from(&error)));
+            return produce.reply.fill(AppendOutcome::Refused(Refusal::of_append(&error, log_start)));
         }
     };
     let end = appended.last_offset + 1;
     let outcome = AppendOutcome::Stored {
         base_offset: appended.base_offset,
         log_append_time_ms: appended.log_append_time_ms,
-        log_start: state.log.as_ref().map_or_else(Default::default, |log| log.log_start_offset()),
+        log_start,
     };
     if produce.acks == Acks::All && end > state.protocol.high_watermark() {
         state.acks.park(end, outcome, produce.reply);

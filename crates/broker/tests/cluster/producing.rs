@@ -8,6 +8,7 @@ use tidelog_wire::compression::Compression;
 use tidelog_wire::messages::delete_topics_request::DeleteTopicState;
 use tidelog_wire::messages::{ApiVersionsRequest, DeleteTopicsRequest, InitProducerIdRequest, ProduceRequest};
 use tidelog_wire::record::BatchBuilder;
+use tidelog_wire::record_batch::BatchHeader;
 use tidelog_wire::types::{ProducerEpoch, ProducerId};
 use tokio::time::{Instant, sleep};
 
@@ -130,4 +131,85 @@ async fn files_of_closed_segments_do_not_stay_open_where_nothing_waits_for_flush
         assert!(Instant::now() < deadline, "{} files are open", open_index_files("cached-files"));
         sleep(Duration::from_millis(10)).await;
     }
+}
+
+/// Keys of records that are sent in one batch.
+fn keyed(codec: Compression, keys: &[Option<&str>]) -> Bytes {
+    let mut batch = BatchBuilder::new(codec);
+    keys.iter().for_each(|key| batch.append(now_ms(), key.map(str::as_bytes), Some(b"value"), &[]));
+    batch.build().expect("a small batch")
+}
+
+#[tokio::test]
+async fn a_refusal_names_the_records_at_fault() {
+    let cluster = Cluster::start(1).await;
+    let leader = cluster.create_topic("named", 1, &[("cleanup.policy", "compact")]).await;
+    let connection = cluster.connect(leader.node).await;
+    for codec in [Compression::None, Compression::Lz4] {
+        let faulty = keyed(codec, &[Some("a"), None, Some("b"), None]);
+        let refused = produce(&connection, leader.topic_id, faulty, -1).await;
+        assert_eq!((refused.error_code, refused.base_offset), (ErrorCode::INVALID_RECORD, -1));
+        let named: Vec<i32> = refused.record_errors.iter().map(|error| error.batch_index).collect();
+        assert_eq!((named, refused.log_start_offset), (vec![1, 3], 0));
+        assert!(refused.record_errors.iter().all(|error| error.batch_index_error_message.is_some()));
+        assert!(refused.error_message.is_some());
+    }
+    let stored = produce(&connection, leader.topic_id, keyed(Compression::Lz4, &[Some("a")]), -1).await;
+    assert_eq!((stored.error_code, stored.base_offset), (ErrorCode::NONE, 0), "nothing of them is in the log");
+
+    let configs = [("message.timestamp.before.max.ms", "1000")];
+    let leader = cluster.create_topic("old", 1, &configs).await;
+    let mut batch = BatchBuilder::default();
+    [0, 0, 100_000, 0, 100_000, 0].iter().for_each(|age| batch.append(now_ms() - age, None, Some(b"x"), &[]));
+    let refused = produce(&connection, leader.topic_id, batch.build().expect("a small batch"), -1).await;
+    let named: Vec<i32> = refused.record_errors.iter().map(|error| error.batch_index).collect();
+    assert_eq!((refused.error_code, named), (ErrorCode::INVALID_TIMESTAMP, vec![2, 4]));
+}
+
+#[tokio::test]
+async fn where_the_log_starts_is_told_as_kafka_does() {
+    let cluster = Cluster::start(1).await;
+    let leader = cluster.create_topic("starts", 1, &[("max.message.bytes", "200")]).await;
+    let connection = cluster.connect(leader.node).await;
+    let mut corrupt = BytesMut::from(&batch("x")[..]);
+    corrupt[20] ^= 1;
+    let table = [
+        (corrupt.freeze(), ErrorCode::CORRUPT_MESSAGE, -1),
+        (batch(&"x".repeat(300)), ErrorCode::MESSAGE_TOO_LARGE, -1),
+        (batch("a").iter().chain(&batch("b")).copied().collect(), ErrorCode::INVALID_RECORD, -1),
+        (keyed(Compression::None, &[None; 3]), ErrorCode::NONE, 0),
+    ];
+    for (records, code, log_start) in table {
+        let answer = produce(&connection, leader.topic_id, records, -1).await;
+        assert_eq!((answer.error_code, answer.log_start_offset), (code, log_start));
+    }
+}
+
+#[tokio::test]
+async fn an_old_request_may_not_bring_zstd() {
+    let cluster = Cluster::start(1).await;
+    let leader = cluster.create_topic("zstd", 1, &[]).await;
+    let connection = cluster.connect(leader.node).await;
+    for (version, code) in [
+        (3, ErrorCode::UNSUPPORTED_COMPRESSION_TYPE),
+        (6, ErrorCode::UNSUPPORTED_COMPRESSION_TYPE),
+        (7, ErrorCode::NONE),
+    ] {
+        let mut request = produce_request(leader.topic_id, keyed(Compression::Zstd, &[None]), -1);
+        request.topic_data[0].name = "zstd".into();
+        let answer = connection.send_at_most(&request, version).await.expect("an answer");
+        assert_eq!(answer.responses[0].partition_responses[0].error_code, code, "version {version}");
+    }
+}
+
+#[tokio::test]
+async fn a_topics_codec_is_what_its_batches_are_stored_with() {
+    let cluster = Cluster::start(1).await;
+    let leader = cluster.create_topic("recompressed", 1, &[("compression.type", "zstd")]).await;
+    let connection = cluster.connect(leader.node).await;
+    let sent = keyed(Compression::Gzip, &[Some("a"); 20]);
+    assert_eq!(produce(&connection, leader.topic_id, sent, -1).await.error_code, ErrorCode::NONE);
+    let read = fetch(&connection, leader.topic_id, 0, 0).await.records.expect("records");
+    let header = BatchHeader::parse(&read).expect("a batch");
+    assert_eq!((header.attributes.compression(), header.record_count), (Ok(Compression::Zstd), 20));
 }

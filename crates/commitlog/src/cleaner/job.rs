@@ -6,13 +6,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
+use tidelog_wire::record::RawRecords;
 use tidelog_wire::record_batch::{BatchHeader, HEADER_SIZE};
 use tidelog_wire::types::{Offset, ProducerId};
 
-use super::DECOMPRESSED_BYTES_MAX;
 use super::offset_map::OffsetMap;
 use super::output::{Output, discard};
-use super::raw::RawRecords;
 use super::rewrite::{Rewriter, Rules, Unreadable, Verdict};
 use crate::config::LogConfig;
 use crate::context::Context;
@@ -140,7 +139,9 @@ impl CleanJob {
         stats.cleaned_up_to = map.latest() + 1;
         let last_of_producers = &self.last_of_producers;
         let delete_retention_ms = self.config.delete_retention_ms;
-        let rules = Rules { map: &map, now_ms: self.now_ms, delete_retention_ms, last_of_producers };
+        let decompressed_bytes_max = self.config.decompressed_bytes_max();
+        let rules =
+            Rules { map: &map, now_ms: self.now_ms, delete_retention_ms, decompressed_bytes_max, last_of_producers };
         let sources: Vec<&Source> =
             self.sources.iter().take_while(|source| source.base_offset < stats.cleaned_up_to).collect();
         if stats.cleaned_up_to <= self.first_dirty {
@@ -190,9 +191,9 @@ impl CleanJob {
         }
         if !header.attributes.is_control() && header.record_count > 0 {
             let codec = header.attributes.compression().map_err(|_| unreadable("unknown compression"))?;
-            let section = codec.decompress(&batch.slice(HEADER_SIZE..), DECOMPRESSED_BYTES_MAX);
+            let section = codec.decompress(&batch.slice(HEADER_SIZE..), self.config.decompressed_bytes_max());
             let section = section.map_err(|error| unreadable(Unreadable::from(error).0))?;
-            for record in RawRecords::new(&section, header.record_count) {
+            for record in RawRecords::new(&section).take(header.record_count as usize) {
                 let record = record.map_err(|_| unreadable("a record is malformed"))?;
                 let offset = header.base_offset + i64::from(record.offset_delta);
                 if offset >= self.first_dirty

@@ -14,7 +14,6 @@ mod checkpoint;
 mod job;
 mod offset_map;
 mod output;
-mod raw;
 mod rewrite;
 
 pub use job::{CleanError, CleanJob, CleanStats, Cleaned, CleanerLimits};
@@ -22,7 +21,3 @@ pub use job::{CleanError, CleanJob, CleanStats, Cleaned, CleanerLimits};
 pub(crate) use checkpoint::CleanerCheckpoint;
 pub(crate) use job::{CleanedSegment, Source, Token};
 pub(crate) use output::{cleaned_path, discard};
-pub(crate) use raw::RawRecords;
-
-/// A batch that decompresses to more is not cleaned, nor accepted by a compacted topic.
-pub(crate) const DECOMPRESSED_BYTES_MAX: usize = 64 << 20;

@@ -5,18 +5,19 @@ use std::ops::Range;
 
 use bytes::Bytes;
 use tidelog_wire::compression::{Compression, CompressionError};
-use tidelog_wire::record_batch::{BatchHeader, HEADER_SIZE, LOG_OVERHEAD, TimestampType, seal};
+use tidelog_wire::record::{RawRecords, RecordError};
+use tidelog_wire::record_batch::{BatchHeader, HEADER_SIZE, TimestampType};
 use tidelog_wire::types::{Offset, ProducerId};
 
-use super::DECOMPRESSED_BYTES_MAX;
 use super::offset_map::OffsetMap;
-use super::raw::{Malformed, RawRecords};
 
 /// What decides about a record.
 pub(super) struct Rules<'a> {
     pub(super) map: &'a OffsetMap,
     pub(super) now_ms: i64,
     pub(super) delete_retention_ms: i64,
+    /// A batch that takes more is not cleaned.
+    pub(super) decompressed_bytes_max: usize,
     /// Of each producer the end of its last batch: its sequence must not be forgotten.
     pub(super) last_of_producers: &'a HashMap<ProducerId, Offset>,
 }
@@ -76,7 +77,7 @@ impl Rewriter {
         let section = batch.slice(HEADER_SIZE..);
         let section = match header.record_count {
             0 => Bytes::new(),
-            _ => codec.decompress(&section, DECOMPRESSED_BYTES_MAX)?,
+            _ => codec.decompress(&section, rules.decompressed_bytes_max)?,
         };
         let survivors = self.sift(rules, header, &section)?;
         if survivors.count == 0 {
@@ -101,8 +102,11 @@ impl Rewriter {
         let has_horizon = header.attributes.has_delete_horizon();
         let keeps_tombstones = !has_horizon || rules.now_ms < header.base_timestamp;
         let mut survivors = Survivors { count: 0, max_timestamp: -1, needs_horizon: false };
-        for record in RawRecords::new(section, header.record_count) {
+        let mut position = 0;
+        for record in RawRecords::new(section).take(header.record_count as usize) {
             let record = record?;
+            let start = position;
+            position += record.bytes.len();
             let offset = header.base_offset + i64::from(record.offset_delta);
             let is_latest = offset > rules.map.latest()
                 || record.key.is_some_and(|key| rules.map.get(key).is_none_or(|latest| offset >= latest));
@@ -114,8 +118,8 @@ impl Rewriter {
             let timestamp = header.base_timestamp.wrapping_add(record.timestamp_delta);
             survivors.max_timestamp = survivors.max_timestamp.max(timestamp);
             match self.kept.last_mut() {
-                Some(range) if range.end == record.start => range.end = record.end,
-                _ => self.kept.push(record.start..record.end),
+                Some(range) if range.end == start => range.end = position,
+                _ => self.kept.push(start..position),
             }
         }
         Ok(survivors)
@@ -135,7 +139,7 @@ impl Rewriter {
             let horizon = rules.now_ms.saturating_add(rules.delete_retention_ms);
             let shift = header.base_timestamp.wrapping_sub(horizon);
             for range in &self.kept {
-                for record in RawRecords::new(&section[range.clone()], i32::MAX).take_while(Result::is_ok) {
+                for record in RawRecords::new(&section[range.clone()]) {
                     let record = record?;
                     record.write_with(shift.wrapping_add(record.timestamp_delta), &mut self.records);
                 }
@@ -170,15 +174,14 @@ impl Rewriter {
 
     fn finish(&mut self, mut header: BatchHeader, compressed: Option<&[u8]>) {
         let records = compressed.unwrap_or(&self.records);
-        header.batch_length = (HEADER_SIZE - LOG_OVERHEAD + records.len()) as i32;
+        header.seal(records);
         self.batch.extend_from_slice(&header.to_bytes());
         self.batch.extend_from_slice(records);
-        seal(&mut self.batch);
     }
 }
 
-impl From<Malformed> for Unreadable {
-    fn from(_: Malformed) -> Self {
+impl From<RecordError> for Unreadable {
+    fn from(_: RecordError) -> Self {
         Self("a record is malformed")
     }
 }

@@ -2,15 +2,15 @@
 
 use std::io::IoSlice;
 
-use bytes::{Bytes, BytesMut};
-use tidelog_wire::record_batch::{BatchError, BatchHeader, HEADER_SIZE, TimestampType, batches, set_log_append_time};
+use bytes::Bytes;
+use tidelog_wire::record_batch::{BatchError, BatchHeader, HEADER_SIZE, TimestampType, batches};
 use tidelog_wire::types::{LeaderEpoch, Offset};
 
 use super::Log;
 use crate::error::{AppendError, InvalidBatch, ProducerError, StorageError};
 use crate::marks::Mark;
 use crate::producers::{AppendedBatch, Undo};
-use crate::validate;
+use crate::validate::{self, ValidBatch, Validator};
 
 /// What became of one appended batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,23 +40,34 @@ struct Run<'a> {
 }
 
 impl Log {
-    /// Appends one producer's batch; see [`Self::append_all_as_leader`].
+    /// Judges and appends one client's batch.
     pub fn append_as_leader(
         &mut self,
         records: Bytes,
         leader_epoch: LeaderEpoch,
         now_ms: i64,
     ) -> Result<Appended, AppendError> {
-        let mut results = self.append_all_as_leader(&[records], leader_epoch, now_ms);
+        let batch = Validator::default().client_batch(&records, &self.config, now_ms);
+        let mut results = self.append_valid(vec![batch], leader_epoch, now_ms);
         results.pop().expect("one batch, one result")
     }
 
-    /// Validates and appends producers' batches (one each) in order, with one write for all: offsets and leader epoch
-    /// are set, timestamps too if the topic is LogAppendTime. One result per batch, in order; a refused batch does
-    /// not hinder the others. After a storage error every batch that was not written has it.
+    /// Appends batches that a coordinator of this broker made; see [`Self::append_valid`].
     pub fn append_all_as_leader(
         &mut self,
         batches: &[Bytes],
+        leader_epoch: LeaderEpoch,
+        now_ms: i64,
+    ) -> Vec<Result<Appended, AppendError>> {
+        let valid = batches.iter().map(|batch| validate::coordinator_batch(batch, &self.config, now_ms)).collect();
+        self.append_valid(valid, leader_epoch, now_ms)
+    }
+
+    /// Appends judged batches in order, with one write for all: offsets and leader epoch are set. One result per batch, in
+    /// order; a refused batch does not hinder the others. After a storage error every batch that was not written has it.
+    pub fn append_valid(
+        &mut self,
+        batches: Vec<Result<ValidBatch, InvalidBatch>>,
         leader_epoch: LeaderEpoch,
         now_ms: i64,
     ) -> Vec<Result<Appended, AppendError>> {
@@ -67,7 +78,8 @@ impl Log {
         let mut end = self.log_end;
         let mut results = Vec::with_capacity(batches.len());
         for batch in batches {
-            results.push(self.stage(batch, end, leader_epoch, now_ms).map(|outcome| match outcome {
+            let outcome = batch.map_err(AppendError::from).and_then(|batch| self.stage(batch, end, leader_epoch));
+            results.push(outcome.map(|outcome| match outcome {
                 StageOutcome::Duplicate(appended) => appended,
                 StageOutcome::New(appended, batch) => {
                     end = batch.header.next_offset();
@@ -153,32 +165,25 @@ impl Log {
         Ok(())
     }
 
-    /// Judges one batch and gives it its place at `base_offset`; nothing is written yet.
+    /// Gives a batch its place at `base_offset`, unless its producer's state forbids it; nothing is written yet.
     fn stage(
         &mut self,
-        batch: &Bytes,
+        batch: ValidBatch,
         base_offset: Offset,
         leader_epoch: LeaderEpoch,
-        now_ms: i64,
     ) -> Result<StageOutcome, AppendError> {
-        let mut header = validate::client_batch(batch, &self.config, now_ms)?;
-        let stamps_time = self.config.timestamp_type == TimestampType::LogAppendTime;
+        let ValidBatch { mut header, records } = batch;
+        let stamps_time = header.attributes.timestamp_type() == TimestampType::LogAppendTime;
+        let stamp_of = |timestamp_ms| if stamps_time { timestamp_ms } else { -1 };
         if header.has_producer_id()
             && let Some(duplicate) = self.check_producer(&header)?
         {
             return Ok(StageOutcome::Duplicate(Appended {
                 base_offset: duplicate.base_offset(),
                 last_offset: duplicate.last_offset,
-                log_append_time_ms: if stamps_time { duplicate.timestamp_ms } else { -1 },
+                log_append_time_ms: stamp_of(duplicate.timestamp_ms),
                 duplicate: true,
             }));
-        }
-        let mut records = batch.slice(HEADER_SIZE..);
-        if stamps_time {
-            let mut stamped = BytesMut::from(&batch[..]);
-            set_log_append_time(&mut stamped, now_ms);
-            header = BatchHeader::parse(&stamped).map_err(InvalidBatch::from)?;
-            records = stamped.freeze().slice(HEADER_SIZE..);
         }
         header.base_offset = base_offset;
         header.partition_leader_epoch = leader_epoch;
@@ -186,7 +191,7 @@ impl Log {
         let appended = Appended {
             base_offset,
             last_offset: header.last_offset(),
-            log_append_time_ms: if stamps_time { now_ms } else { -1 },
+            log_append_time_ms: stamp_of(header.max_timestamp),
             duplicate: false,
         };
         let staged = Staged { header, stamp: header.to_bytes(), records, undo };

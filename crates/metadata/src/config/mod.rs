@@ -23,7 +23,7 @@ pub use table::{
     BROKER_SECTIONS, CONSUMER_HEARTBEAT_INTERVAL_MS, CONSUMER_SESSION_TIMEOUT_MS, GROUP_CONFIGS, TOPIC_CONFIGS,
     broker_configs,
 };
-pub use topic_config::{CleanupPolicy, CompressionType, TimestampType, TopicConfig};
+pub use topic_config::{CleanupPolicy, CompressionType, RecordValidation, TimestampType, TopicConfig};
 pub use value::{Valid, check_value, list_items};
 
 /// The definition of a topic config.

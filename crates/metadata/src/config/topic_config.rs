@@ -36,6 +36,13 @@ pub enum TimestampType {
     LogAppendTime,
 }
 
+/// `record.validation`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecordValidation {
+    Full,
+    Header,
+}
+
 /// What is in force for one topic. -1 is "no limit" where Kafka has it so.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TopicConfig {
@@ -51,6 +58,7 @@ pub struct TopicConfig {
     pub message_timestamp_after_max_ms: i64,
     pub min_cleanable_dirty_ratio: f64,
     pub min_compaction_lag_ms: i64,
+    pub record_validation: RecordValidation,
     pub retention_bytes: i64,
     pub retention_ms: i64,
     pub segment_bytes: i32,
@@ -79,6 +87,7 @@ impl TopicConfig {
             message_timestamp_after_max_ms: values.number("message.timestamp.after.max.ms"),
             min_cleanable_dirty_ratio: values.number("min.cleanable.dirty.ratio"),
             min_compaction_lag_ms: values.number("min.compaction.lag.ms"),
+            record_validation: values.record_validation(),
             retention_bytes: values.number("retention.bytes"),
             retention_ms: values.number("retention.ms"),
             segment_bytes: values.number("segment.bytes"),
@@ -126,6 +135,13 @@ impl Values<'_> {
             "lz4" => CompressionType::Lz4 { level: self.number("compression.lz4.level") },
             "zstd" => CompressionType::Zstd { level: self.number("compression.zstd.level") },
             _ => CompressionType::Producer,
+        }
+    }
+
+    fn record_validation(&self) -> RecordValidation {
+        match self.text("record.validation").as_str() {
+            "header" => RecordValidation::Header,
+            _ => RecordValidation::Full,
         }
     }
 

@@ -6,8 +6,6 @@
 
 use std::io;
 
-use bytes::Bytes;
-
 use super::{Compression, CompressionError};
 
 const MAGIC: &[u8] = b"\x82SNAPPY\0";
@@ -30,39 +28,78 @@ pub fn compress(data: &[u8]) -> io::Result<Vec<u8>> {
     Ok(output)
 }
 
-pub fn decompress(data: &[u8], max_bytes: usize) -> Result<Bytes, CompressionError> {
-    let mut output = Vec::new();
-    if !data.starts_with(MAGIC) {
-        block(data, max_bytes, &mut output)?;
-        return Ok(Bytes::from(output));
-    }
-    let mut rest = data.get(HEADER_SIZE..).ok_or(corrupt())?;
-    while !rest.is_empty() {
-        let (length, tail) = rest.split_first_chunk::<4>().ok_or(corrupt())?;
-        let length = usize::try_from(i32::from_be_bytes(*length)).map_err(|_| corrupt())?;
-        let (compressed, tail) = tail.split_at_checked(length).ok_or(corrupt())?;
-        block(compressed, max_bytes, &mut output)?;
-        rest = tail;
-    }
-    Ok(Bytes::from(output))
+/// Decompresses block by block.
+pub struct Blocks<'a> {
+    rest: &'a [u8],
+    is_framed: bool,
+    block: Vec<u8>,
+    /// How much of the block was handed out.
+    position: usize,
 }
 
-/// The block's claimed length is checked against the cap, and against what so many bytes can hold at most,
-/// before memory is taken for it.
-fn block(compressed: &[u8], max_bytes: usize, output: &mut Vec<u8>) -> Result<(), CompressionError> {
-    let length = snap::raw::decompress_len(compressed).map_err(|_| corrupt())?;
-    // A copy of 64 bytes takes three: nothing expands more than that.
-    if length > compressed.len().saturating_mul(64) {
-        return Err(corrupt());
+impl<'a> Blocks<'a> {
+    pub fn new(data: &'a [u8]) -> Result<Self, CompressionError> {
+        let is_framed = data.starts_with(MAGIC);
+        let rest = match is_framed {
+            // Java's library reads only what says that it is of version 1 or later.
+            true if data.get(MAGIC.len()..HEADER_SIZE).is_none_or(|versions| !is_versioned(versions)) => {
+                return Err(corrupt());
+            }
+            true => &data[HEADER_SIZE..],
+            false => data,
+        };
+        Ok(Self { rest, is_framed, block: Vec::new(), position: 0 })
     }
-    let start = output.len();
-    if length > max_bytes - start {
-        return Err(CompressionError::TooLarge { max_bytes });
+
+    /// Fills the beginning of `into`; no block may hold more than `max_bytes`.
+    pub fn read(&mut self, into: &mut [u8], max_bytes: usize) -> Result<usize, CompressionError> {
+        while self.position == self.block.len() {
+            if self.rest.is_empty() {
+                return Ok(0);
+            }
+            let compressed = self.cut()?;
+            self.decompress(compressed, max_bytes)?;
+        }
+        let left = &self.block[self.position..];
+        let len = left.len().min(into.len());
+        into[..len].copy_from_slice(&left[..len]);
+        self.position += len;
+        Ok(len)
     }
-    output.resize(start + length, 0);
-    let written = snap::raw::Decoder::new().decompress(compressed, &mut output[start..]).map_err(|_| corrupt())?;
-    output.truncate(start + written);
-    Ok(())
+
+    fn cut(&mut self) -> Result<&'a [u8], CompressionError> {
+        if !self.is_framed {
+            return Ok(std::mem::take(&mut self.rest));
+        }
+        let (length, tail) = self.rest.split_first_chunk::<4>().ok_or(corrupt())?;
+        let length = usize::try_from(i32::from_be_bytes(*length)).map_err(|_| corrupt())?;
+        let (compressed, tail) = tail.split_at_checked(length).ok_or(corrupt())?;
+        self.rest = tail;
+        Ok(compressed)
+    }
+
+    /// The block's claimed length is checked against the cap, and against what so many bytes can hold at most,
+    /// before memory is taken for it.
+    fn decompress(&mut self, compressed: &[u8], max_bytes: usize) -> Result<(), CompressionError> {
+        let length = snap::raw::decompress_len(compressed).map_err(|_| corrupt())?;
+        // A copy of 64 bytes takes three: nothing expands more than that.
+        if length > compressed.len().saturating_mul(64) {
+            return Err(corrupt());
+        }
+        if length > max_bytes {
+            return Err(CompressionError::TooLarge { max_bytes });
+        }
+        self.block.resize(length, 0);
+        let written = snap::raw::Decoder::new().decompress(compressed, &mut self.block).map_err(|_| corrupt())?;
+        self.block.truncate(written);
+        self.position = 0;
+        Ok(())
+    }
+}
+
+/// Both the version and the least version that can read it are positive.
+fn is_versioned(versions: &[u8]) -> bool {
+    versions.chunks_exact(4).all(|version| version[0] < 0x80 && version.iter().any(|byte| *byte > 0))
 }
 
 fn corrupt() -> CompressionError {
@@ -71,7 +108,13 @@ fn corrupt() -> CompressionError {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
+
+    fn decompress(data: &[u8], max_bytes: usize) -> Result<Bytes, CompressionError> {
+        Compression::Snappy.decompress(&Bytes::copy_from_slice(data), max_bytes)
+    }
 
     #[test]
     fn a_raw_block_without_framing_is_read() {

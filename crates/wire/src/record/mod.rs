@@ -8,9 +8,13 @@
 
 mod builder;
 mod iter;
+mod raw;
+mod walk;
 
 pub use builder::BatchBuilder;
 pub use iter::{RecordError, Records, records};
+pub use raw::{RawRecord, RawRecords};
+pub use walk::RecordWalker;
 
 use bytes::Bytes;
 

@@ -1,6 +1,6 @@
 //! The header of a batch, parsed and checked; nothing here looks at records.
 
-use super::{Attributes, BatchError, CRC_START, HEADER_SIZE, LOG_OVERHEAD, MAGIC, crc32c};
+use super::{Attributes, BatchError, CRC_START, HEADER_SIZE, LOG_OVERHEAD, MAGIC, crc32c, crc32c_of};
 use crate::types::{LeaderEpoch, Offset, ProducerEpoch, ProducerId};
 
 /// The 61 bytes before the records.
@@ -121,29 +121,10 @@ impl BatchHeader {
         self.producer_id != ProducerId::NONE
     }
 
-    /// What must hold for a batch fresh from a producer, where nothing was compacted away yet, and
-    /// which only brokers may mark as control.
-    pub fn check_produced(&self) -> Result<(), BatchError> {
-        if self.record_count < 1 || i64::from(self.last_offset_delta) + 1 != i64::from(self.record_count) {
-            return Err(BatchError::BadField("record count"));
-        }
-        if self.attributes.compression().is_err() || self.attributes.is_control() {
-            return Err(BatchError::BadField("attributes"));
-        }
-        if self.has_producer_id() {
-            if self.producer_id.0 < 0 {
-                return Err(BatchError::BadField("producer id"));
-            }
-            if self.producer_epoch.0 < 0 {
-                return Err(BatchError::BadField("producer epoch"));
-            }
-            if self.base_sequence < 0 {
-                return Err(BatchError::BadField("base sequence"));
-            }
-        } else if self.attributes.is_transactional() {
-            return Err(BatchError::BadField("producer id"));
-        }
-        Ok(())
+    /// Makes the length and the CRC those of a batch of this header and `records`, a whole records section.
+    pub fn seal(&mut self, records: &[u8]) {
+        self.batch_length = (HEADER_SIZE - LOG_OVERHEAD + records.len()) as i32;
+        self.crc = crc32c_of(&[&self.to_bytes()[CRC_START..], records]);
     }
 
     /// Compares the stored CRC with that of `batch`, which is the whole batch.

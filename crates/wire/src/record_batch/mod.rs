@@ -17,7 +17,7 @@ mod patch;
 pub use attributes::{Attributes, TimestampType};
 pub use header::BatchHeader;
 pub use iter::{Batches, batches};
-pub use patch::{seal, set_base_offset, set_log_append_time, set_partition_leader_epoch};
+pub use patch::{seal, set_base_offset, set_partition_leader_epoch};
 
 /// Bytes before the records.
 pub const HEADER_SIZE: usize = 61;
@@ -48,4 +48,11 @@ pub enum BatchError {
 fn crc32c(bytes: &[u8]) -> u32 {
     // A 32-bit CRC in a 64-bit return type.
     crc_fast::checksum(crc_fast::CrcAlgorithm::Crc32Iscsi, bytes) as u32
+}
+
+/// Of parts that follow each other.
+fn crc32c_of(parts: &[&[u8]]) -> u32 {
+    let mut digest = crc_fast::Digest::new(crc_fast::CrcAlgorithm::Crc32Iscsi);
+    parts.iter().for_each(|part| digest.update(part));
+    digest.finalize() as u32
 }

@@ -6,16 +6,16 @@ use crate::config::definition::{ConfigDefinition, boolean, double, in_unit, int,
 use crate::config::value::Valid;
 
 pub(super) const LOG: &[ConfigDefinition] = &[
-    string("compression.type", "producer", WithoutEffect, "How batches are stored.")
+    string("compression.type", "producer", Implemented, "How batches are stored.")
         .valid(Valid::OneOf(&["uncompressed", "zstd", "lz4", "snappy", "gzip", "producer"]))
         .cluster_wide(),
-    int("compression.gzip.level", "-1", WithoutEffect, "Level for compression.type=gzip.")
+    int("compression.gzip.level", "-1", Implemented, "Level for compression.type=gzip.")
         .valid(Valid::OneOrBetween(-1, 1, 9))
         .cluster_wide(),
-    int("compression.lz4.level", "9", WithoutEffect, "Level for compression.type=lz4.")
+    int("compression.lz4.level", "9", Implemented, "Level for compression.type=lz4.")
         .valid(Valid::Between(1, 17))
         .cluster_wide(),
-    int("compression.zstd.level", "3", WithoutEffect, "Level for compression.type=zstd.")
+    int("compression.zstd.level", "3", Implemented, "Level for compression.type=zstd.")
         .valid(Valid::Between(-131_072, 22))
         .cluster_wide(),
     list("log.cleanup.policy", "delete", Implemented, "What happens to old segments.")
@@ -161,6 +161,14 @@ pub(super) const LOG: &[ConfigDefinition] = &[
     int("num.recovery.threads.per.data.dir", "2", WithoutEffect, "Threads that check logs after a crash.")
         .valid(Valid::AtLeast(1))
         .cluster_wide(),
+    string(
+        "record.validation",
+        "full",
+        Implemented,
+        "What is read of a producer's batch before it is stored: full is every record, header its header. Not a Kafka name.",
+    )
+    .valid(Valid::OneOf(&["full", "header"]))
+    .cluster_wide(),
     boolean(
         "write.caching",
         "false",

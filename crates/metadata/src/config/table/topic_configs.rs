@@ -21,22 +21,22 @@ pub const TOPIC_CONFIGS: &[ConfigDefinition] = &[
     )
     .valid(Valid::ItemsOf(&["delete", "compact"]))
     .synonyms(&[same_unit("log.cleanup.policy")]),
-    int("compression.gzip.level", "-1", WithoutEffect, "Level for compression.type=gzip; -1 is the library's default.")
+    int("compression.gzip.level", "-1", Implemented, "Level for compression.type=gzip; -1 is the library's default.")
         .valid(Valid::OneOrBetween(-1, 1, 9))
         .synonyms(&[same_unit("compression.gzip.level")]),
-    int("compression.lz4.level", "9", WithoutEffect, "Level for compression.type=lz4.")
+    int("compression.lz4.level", "9", Implemented, "Level for compression.type=lz4.")
         .valid(Valid::Between(1, 17))
         .synonyms(&[same_unit("compression.lz4.level")]),
     string(
         "compression.type",
         "producer",
-        WithoutEffect,
+        Implemented,
         "How batches are stored: producer keeps them as they were sent, any other value recompresses \
          batches that arrive differently.",
     )
     .valid(Valid::OneOf(&["uncompressed", "zstd", "lz4", "snappy", "gzip", "producer"]))
     .synonyms(&[same_unit("compression.type")]),
-    int("compression.zstd.level", "3", WithoutEffect, "Level for compression.type=zstd.")
+    int("compression.zstd.level", "3", Implemented, "Level for compression.type=zstd.")
         .valid(Valid::Between(-131_072, 22))
         .synonyms(&[same_unit("compression.zstd.level")]),
     long(
@@ -153,6 +153,15 @@ pub const TOPIC_CONFIGS: &[ConfigDefinition] = &[
     .synonyms(&[same_unit("min.insync.replicas")]),
     boolean("preallocate", "false", WithoutEffect, "Without effect: segments are always preallocated in steps.")
         .synonyms(&[same_unit("log.preallocate")]),
+    string(
+        "record.validation",
+        "full",
+        Implemented,
+        "What is read of a producer's batch before it is stored: full is every record, header its header, except \
+         in compacted topics and where batches are recompressed. Not a Kafka name.",
+    )
+    .valid(Valid::OneOf(&["full", "header"]))
+    .synonyms(&[same_unit("record.validation")]),
     boolean("remote.storage.enable", "false", WithoutEffect, "Tiered storage; not available.")
         .valid(Valid::OnlyFalse(TIERED)),
     long(

@@ -120,6 +120,19 @@ fn a_move_does_not_end_below_min_isr() {
 }
 
 #[test]
+fn an_added_replica_in_sync_does_not_stand_in_for_one_that_is_missing() {
+    let mut cluster = five();
+    cluster.fence(3);
+    assert_eq!(cluster.reassign(Some(&[2, 4, 5])), ErrorCode::NONE);
+    assert_eq!(cluster.alter_isr(&[1, 2, 4]), ErrorCode::NONE);
+    assert_eq!(cluster.replicas(), "2,+4,+5,-1,-3");
+    assert_eq!(cluster.image.health().under_replicated, 1);
+    cluster.start(3);
+    assert_eq!(cluster.alter_isr(&[1, 2, 4, 3]), ErrorCode::NONE);
+    assert_eq!(cluster.image.health().under_replicated, 0, "5 is not missed yet");
+}
+
+#[test]
 fn a_dead_brokers_replica_moves_away_too() {
     let mut cluster = five();
     cluster.fence(1);

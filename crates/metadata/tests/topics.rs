@@ -10,6 +10,7 @@ use tidelog_wire::messages::create_partitions_request::{CreatePartitionsAssignme
 use tidelog_wire::messages::create_topics_request::{CreatableReplicaAssignment, CreatableTopic};
 use tidelog_wire::messages::delete_topics_request::DeleteTopicState;
 use tidelog_wire::messages::elect_leaders_request::TopicPartitions;
+use tidelog_wire::messages::elect_leaders_response::PartitionResult;
 use tidelog_wire::messages::{
     CreatePartitionsRequest, CreateTopicsRequest, CreateTopicsResponse, DeleteTopicsRequest, ElectLeadersRequest,
 };
@@ -321,6 +322,11 @@ fn elect(cluster: &mut Cluster, election_type: i8, partitions: Option<&[i32]>) -
     match cluster.ask(Request::ElectLeaders(request)) {
         Response::ElectLeaders(response) => {
             let results = response.replica_election_results.iter().flat_map(|topic| &topic.partition_result);
+            let has_reason = |result: &&PartitionResult| result.error_message.is_some();
+            assert!(
+                results.clone().filter(has_reason).all(|result| result.error_code.is_error()),
+                "a success has none"
+            );
             results.map(|result| result.error_code).collect()
         }
         other => panic!("{other:?}"),

@@ -23,10 +23,7 @@ impl Api for DescribeQuorum {
 
     async fn answer(context: Context, request: DescribeQuorumRequest) -> DescribeQuorumResponse {
         if !asks_for_the_metadata_log(&request) {
-            return failed(
-                ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
-                "only partition 0 of __cluster_metadata has a quorum",
-            );
+            return no_such_quorum(request);
         }
         match context.shard.controller.quorum().await {
             Ok(quorum) => described(&quorum, context.version),
@@ -39,6 +36,20 @@ fn asks_for_the_metadata_log(request: &DescribeQuorumRequest) -> bool {
     let [topic] = request.topics.as_slice() else { return false };
     let [partition] = topic.partitions.as_slice() else { return false };
     topic.topic_name.as_str() == METADATA_TOPIC && partition.partition_index == 0
+}
+
+fn no_such_quorum(request: DescribeQuorumRequest) -> DescribeQuorumResponse {
+    let partition = |partition_index| PartitionData {
+        partition_index,
+        error_code: ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+        error_message: Some(Str::from_static("only partition 0 of __cluster_metadata has a quorum")),
+        ..PartitionData::default()
+    };
+    let topics = request.topics.into_iter().map(|topic| TopicData {
+        topic_name: topic.topic_name,
+        partitions: topic.partitions.iter().map(|asked| partition(asked.partition_index)).collect(),
+    });
+    DescribeQuorumResponse { topics: topics.collect(), ..DescribeQuorumResponse::default() }
 }
 
 fn failed(error_code: ErrorCode, message: &str) -> DescribeQuorumResponse {

@@ -12,6 +12,9 @@ use tidelog_wire::{ErrorCode, Str};
 use super::{Api, Context, groups};
 use crate::coordinator_host::Access;
 
+/// Until then a refusal's protocol name is empty.
+const NULL_PROTOCOL_FROM: i16 = 7;
+
 pub(crate) struct JoinGroup;
 
 impl Api for JoinGroup {
@@ -22,16 +25,14 @@ impl Api for JoinGroup {
         let joined = groups::ask(&context, &request.group_id, Access::Writes, |coordinator, now_ms, topics, caller| {
             coordinator.join_group(now_ms, topics, caller, &request)
         });
-        joined.await.unwrap_or_else(|code| refused(context.version, request.member_id, code))
+        let mut response = joined.await.unwrap_or_else(|code| refused(request.member_id, code));
+        if context.version < NULL_PROTOCOL_FROM {
+            response.protocol_name.get_or_insert_default();
+        }
+        response
     }
 }
 
-fn refused(version: i16, member_id: Str, error_code: ErrorCode) -> JoinGroupResponse {
-    JoinGroupResponse {
-        error_code,
-        generation_id: -1,
-        protocol_name: (version < 7).then(Str::default),
-        member_id,
-        ..JoinGroupResponse::default()
-    }
+fn refused(member_id: Str, error_code: ErrorCode) -> JoinGroupResponse {
+    JoinGroupResponse { error_code, protocol_name: None, member_id, ..JoinGroupResponse::default() }
 }

@@ -32,6 +32,7 @@ impl Api for ListPartitionReassignments {
             }
         };
         ListPartitionReassignmentsResponse {
+            error_message: None,
             topics: topics.into_iter().filter(|topic| !topic.partitions.is_empty()).collect(),
             ..ListPartitionReassignmentsResponse::default()
         }

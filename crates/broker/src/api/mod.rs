@@ -53,10 +53,10 @@ pub(crate) mod sasl_handshake;
 pub(crate) mod sync_group;
 pub(crate) mod unregister_broker;
 
-/// Without an authorizer everybody may do everything (KIP-430): a bit per operation that a topic knows ...
+/// Without an authorizer everybody may do everything (KIP-430): a bit for each operation that Kafka knows of a topic ...
 pub(crate) const TOPIC_OPERATIONS: i32 = operations(&[3, 4, 5, 6, 7, 8, 10, 11]);
-/// ... and that a cluster knows.
-pub(crate) const CLUSTER_OPERATIONS: i32 = operations(&[5, 7, 8, 9, 10, 11, 12, 13, 14]);
+/// ... and of a cluster.
+pub(crate) const CLUSTER_OPERATIONS: i32 = operations(&[5, 7, 8, 9, 10, 11, 12]);
 
 /// Kafka's AclOperation codes as a bit field.
 const fn operations(codes: &[u8]) -> i32 {

@@ -126,6 +126,7 @@ impl Draft {
         let data = PartitionData {
             high_watermark: -1,
             diverging_epoch: EpochEndOffset { epoch: end.leader_epoch.get(), end_offset: end.end_offset.get() },
+            aborted_transactions: None,
             records: Some(Bytes::new()),
             ..PartitionData::default()
         };
@@ -145,6 +146,7 @@ impl Draft {
             error_code: code,
             high_watermark: -1,
             log_start_offset: log_start.get(),
+            aborted_transactions: None,
             records: Some(Bytes::new()),
             ..PartitionData::default()
         };

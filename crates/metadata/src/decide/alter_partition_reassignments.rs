@@ -28,6 +28,7 @@ impl Round {
         let topics = request.topics.iter();
         AlterPartitionReassignmentsResponse {
             allow_replication_factor_change: may_change_factor,
+            error_message: None,
             responses: topics.map(|topic| self.reassign_topic(topic, may_change_factor, context)).collect(),
             ..AlterPartitionReassignmentsResponse::default()
         }

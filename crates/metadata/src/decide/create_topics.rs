@@ -84,6 +84,7 @@ impl Round {
         CreatableTopicResult {
             name: new.name.clone(),
             topic_id,
+            error_message: None,
             num_partitions: new.replicas.len() as i32,
             replication_factor: new.replication_factor() as i16,
             configs: Some(entries.into_iter().map(shown).collect()),

@@ -64,7 +64,7 @@ impl Round {
         let partition_result = partitions
             .iter()
             .map(|&partition_id| match self.elect_one(&topic, PartitionIndex(partition_id), election, context) {
-                Ok(()) => PartitionResult { partition_id, ..PartitionResult::default() },
+                Ok(()) => PartitionResult { partition_id, error_message: None, ..PartitionResult::default() },
                 Err((error_code, message)) => {
                     PartitionResult { partition_id, error_code, error_message: Some(Str::from_static(message)) }
                 }

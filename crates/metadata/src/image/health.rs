@@ -10,7 +10,7 @@ pub struct Health {
     pub partitions: usize,
     /// No leader.
     pub offline: usize,
-    /// |ISR| < replicas.
+    /// A replica is out of sync that no move is adding.
     pub under_replicated: usize,
     /// |ISR| < min ISR: acks=all is refused.
     pub under_min_isr: usize,

@@ -140,9 +140,9 @@ impl Partition {
         !self.adding_replicas.is_empty() || !self.removing_replicas.is_empty()
     }
 
-    /// As in Kafka, replicas that are being added are not missed yet.
+    /// Replicas that are being added are not missed yet, and do not stand in for one that is missing.
     pub fn is_under_replicated(&self) -> bool {
-        self.isr.len() < self.replicas.len() - self.adding_replicas.len()
+        self.replicas.iter().any(|replica| !self.adding_replicas.contains(replica) && !self.isr.contains(replica))
     }
 
     /// The first of the type's invariants that does not hold. One condition each, so that the message says which.

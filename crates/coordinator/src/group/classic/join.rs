@@ -220,13 +220,7 @@ pub(super) fn update(
 }
 
 pub(crate) fn refused(error_code: ErrorCode, member_id: Str) -> JoinGroupResponse {
-    JoinGroupResponse {
-        error_code,
-        member_id,
-        // Null only from version 7 on, and nobody asks.
-        protocol_name: Some(Str::default()),
-        ..Default::default()
-    }
+    JoinGroupResponse { error_code, member_id, protocol_name: None, ..JoinGroupResponse::default() }
 }
 
 fn pending_timer(group: &ClassicGroup, member_id: &Str) -> TimerKey {

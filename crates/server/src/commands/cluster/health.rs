@@ -37,8 +37,7 @@ struct Health {
 
 pub async fn run(session: Session, args: HealthArgs) -> Result<Exit, Failure> {
     let metadata = session.client.metadata(None, false).await?;
-    // A cluster in such a state that it cannot tell of its moves has a verdict all the same.
-    let redundancy = Redundancy::of(&session.client, &metadata).await.unwrap_or_default();
+    let redundancy = Redundancy::of(&session.client, &metadata).await;
     let health = judge(&metadata, &redundancy);
     if session.printer.is_json() {
         session.printer.json(&health)?;

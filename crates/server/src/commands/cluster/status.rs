@@ -33,7 +33,7 @@ struct Broker {
 
 pub async fn run(session: Session) -> Result<Exit, Failure> {
     let metadata = session.client.metadata(None, false).await?;
-    let status = status(&metadata, &Redundancy::of(&session.client, &metadata).await?);
+    let status = status(&metadata, &Redundancy::of(&session.client, &metadata).await);
     if session.printer.is_json() {
         session.printer.json(&status)?;
         return Ok(Exit::Ok);

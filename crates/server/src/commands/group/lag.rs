@@ -11,17 +11,21 @@ pub struct Position {
 }
 
 impl Position {
-    /// Records between the committed offset and the end, as Kafka's tools count them. A commit beyond the end (of a log that
-    /// was cut or made anew) is behind by nothing.
+    /// Records that can still be read. Kafka's tools also count those that retention has deleted unread. A commit beyond the
+    /// end (the log was truncated, or the topic recreated) is behind by nothing.
     pub fn lag(&self) -> Option<i64> {
-        Some((self.log_end? - self.committed?).max(0))
+        Some((self.log_end? - self.next()?).max(0))
     }
 
-    /// The offset of the record that would be read next, if there is one: at the committed offset, or at the log's start where
-    /// retention has overtaken the group.
+    /// The offset of the record that would be read next, if there is one.
     pub fn next_unread(&self) -> Option<i64> {
-        let next = self.committed?.max(self.log_start.unwrap_or(0));
+        let next = self.next()?;
         (next < self.log_end?).then_some(next)
+    }
+
+    /// Where reading continues: at the committed offset, or at the log's start if retention has overtaken the group.
+    fn next(&self) -> Option<i64> {
+        Some(self.committed?.max(self.log_start.unwrap_or(0)))
     }
 }
 
@@ -67,8 +71,8 @@ mod tests {
         let table = [
             (position(3, 0, 10), Some(7), Some(3)),
             (position(10, 0, 10), Some(0), None),
-            (position(3, 5, 10), Some(7), Some(5)),
-            (position(3, 10, 10), Some(7), None),
+            (position(3, 5, 10), Some(5), Some(5)),
+            (position(3, 10, 10), Some(0), None),
             (position(12, 0, 10), Some(0), None),
             (Position { committed: None, ..position(0, 0, 10) }, None, None),
             (Position { log_end: None, ..position(3, 0, 0) }, None, None),

@@ -49,7 +49,7 @@ pub async fn run(session: Session, args: DescribeArgs) -> Result<Exit, Failure> 
     let names: Vec<&str> = args.names.iter().map(String::as_str).collect();
     let asked = if names.is_empty() { None } else { Some(names.as_slice()) };
     let metadata = session.client.metadata(asked, false).await?;
-    let redundancy = Redundancy::of(&session.client, &metadata).await?;
+    let redundancy = Redundancy::of(&session.client, &metadata).await;
     let mut failures = Vec::new();
     let mut topics = Vec::new();
     for topic in &metadata.topics {

@@ -68,6 +68,16 @@ impl ControllerHandle {
         self.image.clone()
     }
 
+    /// Metadata log offset of the last batch that changed the image; `None` before the first.
+    pub fn image_offset(&self) -> Option<u64> {
+        Some(self.shared.applied.borrow().last_batch).filter(|offset| *offset > 0)
+    }
+
+    /// Metadata log offset of the last entry this node has applied.
+    pub fn last_applied_offset(&self) -> Option<u64> {
+        self.shared.applied.borrow().last_log_id.map(|log_id| log_id.index)
+    }
+
     /// Cluster id, active controller and failure state.
     pub fn status(&self) -> watch::Receiver<ControllerStatus> {
         self.status.clone()

@@ -8,6 +8,7 @@
 
 pub mod config;
 mod decide;
+mod features;
 mod image;
 mod record;
 mod request;

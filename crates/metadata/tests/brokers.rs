@@ -61,6 +61,25 @@ fn nonsense_is_refused() {
 }
 
 #[test]
+fn features_are_finalized_by_whatever_version_becomes_active() {
+    let mut cluster = Cluster::founded(1);
+    let levels = |cluster: &Cluster| -> Vec<(String, i16)> {
+        cluster.image.features().map(|(name, level)| (name.to_string(), level)).collect()
+    };
+    let served = levels(&cluster);
+    assert!(served.contains(&("group.version".to_owned(), 1)), "{served:?}");
+    assert!(served.iter().all(|(name, _)| name != "transaction.version" && name != "share.version"), "{served:?}");
+    for level in [0, 9] {
+        // As a cluster founded before there was such a feature, and as one that a newer version has led.
+        cluster.image.apply(&Record::FeatureLevel { name: Str::from("group.version"), level }).expect("applies");
+        let bootstrap =
+            Request::Bootstrap { cluster_id: Str::from("c"), nodes: Vec::new(), default_configs: Vec::new() };
+        assert_eq!(cluster.ask(bootstrap), Response::Bootstrap(Ok(())));
+        assert!(levels(&cluster).contains(&("group.version".to_owned(), level.max(1))), "{:?}", levels(&cluster));
+    }
+}
+
+#[test]
 fn requests_of_an_earlier_incarnation_are_stale_and_of_a_stranger_unknown() {
     let mut cluster = Cluster::running(1);
     let earlier = cluster.identity(1);

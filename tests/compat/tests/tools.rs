@@ -17,6 +17,7 @@ const DELETE_RECORDS: &str = "org.apache.kafka.tools.DeleteRecordsCommand";
 const LOG_DIRS: &str = "org.apache.kafka.tools.LogDirsCommand";
 const API_VERSIONS: &str = "org.apache.kafka.tools.BrokerApiVersionsCommand";
 const REASSIGN: &str = "org.apache.kafka.tools.reassign.ReassignPartitionsCommand";
+const FEATURES: &str = "org.apache.kafka.tools.FeatureCommand";
 const ELECT: &str = "org.apache.kafka.tools.LeaderElectionCommand";
 
 /// Runs a tool that takes `--bootstrap-server` first, and returns its standard output.
@@ -141,6 +142,24 @@ fn kafka_metadata_quorum_describes_the_controllers() {
         ensure!(replication.matches("Follower").count() == 2, "{replication}");
         Ok(())
     });
+}
+
+#[test]
+fn kafka_features_describes_what_is_served() {
+    scenario(Spec::brokers(3), |cluster| {
+        let described = tool(cluster, FEATURES, &["describe"])?;
+        let value = |feature: &str, column: &str| -> Option<&str> {
+            let line = described.lines().find(|line| line.split_whitespace().nth(1) == Some(feature))?;
+            line.split_once(column)?.1.split_whitespace().next()
+        };
+        let level = |feature| value(feature, "FinalizedVersionLevel:");
+        ensure!(level("metadata.version") == Some("4.1-IV1"), "{described}");
+        ensure!(level("group.version") == Some("1"), "{described}");
+        ensure!(level("transaction.version").is_none() && level("share.version").is_none(), "{described}");
+        let epoch = value("group.version", "Epoch:");
+        ensure!(epoch.is_some_and(|epoch| epoch.parse::<i64>().is_ok_and(|epoch| epoch > 0)), "{described}");
+        Ok(())
+    })
 }
 
 #[test]

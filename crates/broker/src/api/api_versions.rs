@@ -5,7 +5,7 @@
 
 use std::ops::RangeInclusive;
 
-use tidelog_wire::messages::api_versions_response::{ApiVersion, FinalizedFeatureKey, SupportedFeatureKey};
+use tidelog_wire::messages::api_versions_response::ApiVersion;
 use tidelog_wire::messages::{ApiVersionsRequest, ApiVersionsResponse};
 use tidelog_wire::{ApiKey, ErrorCode, Request, Str};
 
@@ -22,30 +22,9 @@ pub(crate) fn answer<'a>(
     if context.version >= 3 && !is_valid_software_name(request) {
         return ApiVersionsResponse { error_code: ErrorCode::INVALID_REQUEST, ..ApiVersionsResponse::default() };
     }
-    let image = context.shard.image();
-    let finalized_features: Vec<_> = image
-        .features()
-        .map(|(name, level)| FinalizedFeatureKey {
-            name: name.clone(),
-            max_version_level: level,
-            min_version_level: level,
-        })
-        .collect();
-    let supported_features = finalized_features
-        .iter()
-        .map(|feature| SupportedFeatureKey {
-            name: feature.name.clone(),
-            min_version: 1,
-            max_version: feature.max_version_level,
-        })
-        .collect();
-    ApiVersionsResponse {
-        api_keys: advertised(served),
-        finalized_features_epoch: 0,
-        finalized_features,
-        supported_features,
-        ..ApiVersionsResponse::default()
-    }
+    let controller = &context.shard.controller;
+    let response = ApiVersionsResponse { api_keys: advertised(served), ..ApiVersionsResponse::default() };
+    context.shard.image().describe_features(controller.image_offset(), response)
 }
 
 /// The v0 answer to a version we do not know.

@@ -5,6 +5,7 @@ use tidelog_wire::{ErrorCode, Str, excerpt};
 
 use super::config_changes::{ConfigChanges, MIN_INSYNC_REPLICAS};
 use super::{Context, Round};
+use crate::features::FEATURES;
 use crate::image::{ConfigResource, Node};
 use crate::record::Record;
 use crate::response::RequestError;
@@ -34,7 +35,18 @@ impl Round {
                 self.push(Record::Node(node));
             }
         }
+        self.finalize_features();
         self.adopt_static_min_isr(context)
+    }
+
+    /// Levels only rise: a controller of an older version leaves those of a newer one alone.
+    fn finalize_features(&mut self) {
+        for (name, level) in FEATURES {
+            let finalized = self.image.features().find(|(known, _)| known.as_str() == name);
+            if finalized.is_none_or(|(_, finalized)| finalized < level) {
+                self.push(Record::FeatureLevel { name: Str::from_static(name), level });
+            }
+        }
     }
 
     /// Leader and controller count min ISR from the image alone, so one in `server.properties` is made the cluster-wide

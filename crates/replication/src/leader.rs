@@ -74,7 +74,7 @@ impl Leader {
             min_isr: assignment.min_isr,
             isr: Isr::Committed { isr: assignment.isr.to_vec() },
             elr: assignment.elr.to_vec(),
-            others: others.map(|replica| Progress::new(replica, local.high_watermark(), now_ms)).collect(),
+            others: others.map(|replica| Progress::new(replica, now_ms)).collect(),
             propose_after_ms: now_ms,
             low_watermark: None,
             standing: Standing::InContact,
@@ -229,7 +229,13 @@ impl Leader {
 
     pub fn answer_sent(&mut self, replica: BrokerId, high_watermark: Offset) {
         if let Some(other) = self.others.iter_mut().find(|other| other.id == replica) {
-            other.told_high_watermark = other.told_high_watermark.max(high_watermark);
+            other.told_high_watermark = other.told_high_watermark.max(Some(high_watermark));
+        }
+    }
+
+    pub fn session_opened(&mut self, replica: BrokerId) {
+        if let Some(other) = self.others.iter_mut().find(|other| other.id == replica) {
+            other.told_high_watermark = None;
         }
     }
 
@@ -300,7 +306,7 @@ impl Leader {
     fn read_answer(&self, fetch: &FollowerFetch, local: &Local) -> FetchAnswer {
         let high_watermark = local.high_watermark();
         let told = self.others.iter().find(|other| other.id == fetch.replica);
-        let told = told.map_or(high_watermark, |other| other.told_high_watermark);
+        let told = told.map_or(high_watermark, |other| other.told_high_watermark.unwrap_or(local.log.start));
         // A demoted leader waits for the high watermark to pass what it appended, and that is below our epoch's start.
         // Above it, high watermarks travel with the records, unless consumers wait for them over there.
         let awaited = if local.settings.followers_serve_consumers { high_watermark } else { self.epoch_start };
@@ -367,8 +373,8 @@ impl Leader {
         }
     }
 
-    /// With all ISR members fetching, a leader goes on without any controller; with one of them silent too, the rest of
-    /// the cluster may have chosen another.
+    /// With everyone fetching whom the controller may elect, a leader goes on without any controller; with one of them
+    /// silent too, the rest of the cluster may have chosen that one.
     fn check_isolation(&mut self, peers: &impl PeerContact, local: &mut Local, now_ms: i64, out: &mut Vec<Effect>) {
         let (since_ms, was_aside) = match self.standing {
             Standing::Isolated { since_ms, check_at_ms } if check_at_ms <= now_ms => (since_ms, false),
@@ -376,7 +382,7 @@ impl Leader {
             _ => return,
         };
         let timeout_ms = local.settings.session_timeout_ms;
-        let members = self.others.iter().filter(|other| self.isr.maximal_contains(other.id));
+        let members = self.others.iter().filter(|other| self.binds(other.id));
         let heard_ms = members.map(|other| peers.last_heard_ms(other.id)).min().unwrap_or(now_ms);
         let silent_at_ms = heard_ms.saturating_add(timeout_ms);
         if silent_at_ms > now_ms {

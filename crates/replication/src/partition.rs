@@ -279,6 +279,13 @@ impl Partition {
         FetchAnswer::Error(self.refuse(Some(fetch.current_leader_epoch)))
     }
 
+    /// The follower names the partition for the first time in a fetch session: what earlier ones sent may be lost.
+    pub fn session_opened(&mut self, replica: BrokerId) {
+        if let Role::Leader(leader) = &mut self.role {
+            leader.session_opened(replica);
+        }
+    }
+
     /// An answer with this high watermark is on its way to the follower: it is not news any more.
     pub fn answer_sent(&mut self, replica: BrokerId, high_watermark: Offset) {
         if let Role::Leader(leader) = &mut self.role {

@@ -16,8 +16,8 @@ pub(crate) struct Progress {
     last_caught_up_ms: i64,
     /// Reached the ISR's mark with a fetch of its own since it was last in the ISR, or left it with everything we had.
     pub candidate: bool,
-    /// High watermark it was last told.
-    pub told_high_watermark: Offset,
+    /// High watermark that this incarnation was last told in its present fetch session, if any.
+    pub told_high_watermark: Option<Offset>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -31,7 +31,7 @@ struct LastFetch {
 }
 
 impl Progress {
-    pub fn new(replica: &Replica, high_watermark: Offset, now_ms: i64) -> Self {
+    pub fn new(replica: &Replica, now_ms: i64) -> Self {
         Self {
             id: replica.id,
             registered: replica.broker_epoch,
@@ -39,7 +39,7 @@ impl Progress {
             last_fetch: None,
             last_caught_up_ms: now_ms,
             candidate: false,
-            told_high_watermark: high_watermark,
+            told_high_watermark: None,
         }
     }
 
@@ -73,6 +73,10 @@ impl Progress {
     }
 
     pub fn fetched(&mut self, fetch: &FollowerFetch, log_end: Offset, now_ms: i64) {
+        if self.last_fetch.is_some_and(|last| last.broker_epoch != fetch.broker_epoch) {
+            // It remembers what it checkpointed, which may be older.
+            self.told_high_watermark = None;
+        }
         if fetch.fetch_offset >= log_end {
             self.last_caught_up_ms = now_ms;
         } else if let Some(last) = self.last_fetch.filter(|last| fetch.fetch_offset >= last.log_end) {

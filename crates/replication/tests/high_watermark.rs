@@ -2,7 +2,7 @@
 
 mod support;
 
-use support::{Heard, Replica, image, settings, trio};
+use support::{Heard, Image, Replica, image, settings, trio};
 use tidelog_replication::{AckError, Acks, Durability, Effect, FetchError, FetchResponse, ProduceError};
 use tidelog_wire::types::{LeaderEpoch, Offset};
 
@@ -221,6 +221,25 @@ fn an_isolated_leader_steps_aside_when_its_followers_are_silent_too() {
     one.tick(4000, 3990);
     assert!(one.effects.contains(&Effect::Resume));
     assert_eq!(one.partition.check_produce(Acks::All), Ok(LeaderEpoch(1)));
+}
+
+/// The controller may have elected an eligible leader that left the ISR, as the last one in it cannot know.
+#[test]
+fn an_isolated_leader_that_is_alone_in_the_isr_steps_aside_for_the_elr() {
+    let (mut one, _, _) = trio();
+    one.apply(&Image { partition_epoch: 11, elr: vec![2], ..image(1, 1, &[1]) });
+    one.partition.controller_contact_lost(0);
+    one.tick(1500, 1400);
+    assert!(!one.effects.contains(&Effect::StepAside), "the eligible leader fetches");
+    one.tick(2900, 1400);
+    assert!(one.effects.contains(&Effect::StepAside));
+
+    let (mut one, _, _) = trio();
+    one.produce(1);
+    one.apply(&Image { partition_epoch: 11, ..image(1, 1, &[1]) });
+    one.partition.controller_contact_lost(0);
+    one.tick(1500, i64::MIN);
+    assert!(!one.effects.contains(&Effect::StepAside), "nobody else can be elected");
 }
 
 #[test]

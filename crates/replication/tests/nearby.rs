@@ -3,8 +3,8 @@
 mod support;
 
 use support::{Image, Replica, image, settings, trio};
-use tidelog_replication::{Durability, Effect, FetchAnswer, FetchError, Settings};
-use tidelog_wire::types::{BrokerId, LeaderEpoch, Offset};
+use tidelog_replication::{Durability, Effect, FetchAnswer, FetchError, FollowerFetch, Settings};
+use tidelog_wire::types::{BrokerEpoch, BrokerId, LeaderEpoch, Offset};
 
 fn read(replica: &Replica, epoch: Option<i32>, offset: i64) -> Result<i64, FetchError> {
     let view = replica.partition.nearby_fetch(epoch.map(LeaderEpoch), Offset(offset));
@@ -97,4 +97,68 @@ fn every_high_watermark_is_news_where_followers_serve() {
     assert_eq!(two.high_watermark(), 5);
     let (_, fetch) = two.question();
     assert!(matches!(one.serve(&fetch), FetchAnswer::Read { news: false, .. }));
+}
+
+/// What a leader answers at once to a follower of an idle partition, until it parks.
+fn hear_news(follower: &mut Replica, leader: &mut Replica) {
+    for _ in 0..5 {
+        let (_, fetch) = follower.question();
+        match leader.serve(&fetch) {
+            FetchAnswer::Read { from, up_to, news, .. } if from < up_to || news => {
+                follower.fetch_from(leader);
+            }
+            _ => return,
+        }
+    }
+    panic!("it never parks");
+}
+
+fn idle_with_five_records() -> (Replica, Replica) {
+    let (mut one, mut two, mut three) = trio();
+    for replica in [&mut one, &mut two, &mut three] {
+        replica.drive(|partition, _, out| partition.settings_changed(serving(), out));
+    }
+    one.produce(5);
+    one.flush();
+    two.catch_up(&mut one);
+    three.catch_up(&mut one);
+    two.fetch_from(&mut one);
+    assert_eq!(two.high_watermark(), 5);
+    (one, two)
+}
+
+#[test]
+fn a_follower_that_came_back_is_told_the_high_watermark_of_an_idle_partition() {
+    let (mut one, two) = idle_with_five_records();
+    one.apply(&Image { partition_epoch: 11, ..image(1, 1, &[1, 3]) });
+    let mut two = two.reboot(21, 5);
+    let back = Image {
+        partition_epoch: 12,
+        brokers: vec![(1, 10, true), (2, 21, true), (3, 30, true)],
+        ..image(1, 1, &[1, 3])
+    };
+    one.apply(&back);
+    two.apply(&back);
+    assert_eq!(two.high_watermark(), 0, "it was killed before it wrote a checkpoint");
+    hear_news(&mut two, &mut one);
+    assert_eq!(two.high_watermark(), 5);
+}
+
+#[test]
+fn what_an_earlier_session_sent_may_not_have_arrived() {
+    let (mut one, mut two) = idle_with_five_records();
+    one.produce(1);
+    one.flush();
+    two.fetch_from(&mut one);
+    two.flush();
+    let (_, fetch) = two.question();
+    one.serve(&fetch);
+    // So that the high watermark moves.
+    one.serve(&FollowerFetch { replica: BrokerId(3), broker_epoch: BrokerEpoch(30), ..fetch });
+    // The answer that says so is sent, and the connection breaks.
+    let _ = one.respond(&fetch);
+    assert!(matches!(one.serve(&fetch), FetchAnswer::Read { news: false, .. }));
+    one.partition.session_opened(fetch.replica);
+    hear_news(&mut two, &mut one);
+    assert_eq!(two.high_watermark(), 6);
 }

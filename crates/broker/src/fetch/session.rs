@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use super::draft::ReadFor;
 use super::park::Parked;
 use super::slot::{Asked, Slot, SlotState, TopicKey};
+use crate::partition::PartitionHandle;
 use crate::shard::Shard;
 
 /// Who reads.
@@ -111,10 +112,15 @@ impl FetchSession {
     /// The reader names a partition: it is looked at for the next answer.
     pub(crate) fn name(self: &Rc<Self>, shard: &Rc<Shard>, topic: TopicKey, index: PartitionIndex, asked: Asked) {
         let slot = self.slots.borrow_mut().upsert(topic, index, asked);
-        self.look_up(shard, slot);
+        let found = self.look_up(shard, slot);
         match self.reader {
             Reader::Consumer => self.slots.borrow_mut().enqueue(slot),
-            Reader::Follower(replica, epoch) => self.follower_named(shard, slot, replica, epoch),
+            Reader::Follower(replica, epoch) => {
+                if let Some(partition) = found {
+                    partition.session_opened(replica);
+                }
+                self.follower_named(shard, slot, replica, epoch);
+            }
         }
     }
 
@@ -154,21 +160,19 @@ impl FetchSession {
         }
     }
 
-    /// Finds the slot's partition and watches it.
-    fn look_up(self: &Rc<Self>, shard: &Shard, index: usize) {
+    /// Finds the slot's partition and watches it. Returns it if it is another one than before.
+    fn look_up(self: &Rc<Self>, shard: &Shard, index: usize) -> Option<PartitionHandle> {
         let mut slots = self.slots.borrow_mut();
-        let Some(slot) = slots.all[index].as_mut() else {
-            return;
-        };
+        let slot = slots.all[index].as_mut()?;
         let before = slot.partition.clone();
         let after = slot.resolve(shard);
         let is_same = match (&before, after) {
             (Some(before), Some(after)) => Rc::ptr_eq(before, after),
             _ => false,
         };
-        if !is_same && let Some(partition) = after {
-            partition.watch(self, index, self.reader != Reader::Consumer);
-        }
+        let found = after.filter(|_| !is_same).cloned()?;
+        found.watch(self, index, self.reader != Reader::Consumer);
+        Some(found)
     }
 
     /// Feeds the follower's progress to the partition, whose effects may touch this very session.

@@ -27,6 +27,10 @@ impl PartitionHost {
         }
     }
 
+    pub(crate) fn session_opened(&self, replica: BrokerId) {
+        self.state.borrow_mut().protocol.session_opened(replica);
+    }
+
     pub(crate) fn answer_sent(&self, replica: BrokerId, high_watermark: Offset) {
         self.state.borrow_mut().protocol.answer_sent(replica, high_watermark);
     }

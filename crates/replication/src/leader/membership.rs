@@ -24,7 +24,7 @@ impl Leader {
         out: &mut Vec<Effect>,
     ) {
         self.min_isr = assignment.min_isr;
-        self.update_replicas(assignment, local, now_ms);
+        self.update_replicas(assignment, local.id, now_ms);
         // An image behind an accepted proposal of ours still tells of brokers, but no longer of this partition.
         if assignment.partition_epoch > self.partition_epoch {
             self.partition_epoch = assignment.partition_epoch;
@@ -37,21 +37,21 @@ impl Leader {
     }
 
     /// Keeps one `Progress` for each assigned replica and, whatever the image says, each member of the ISR.
-    fn update_replicas(&mut self, assignment: &Assignment<'_>, local: &Local, now_ms: i64) {
+    fn update_replicas(&mut self, assignment: &Assignment<'_>, local_id: BrokerId, now_ms: i64) {
         let isr = &self.isr;
         self.others.retain(|other| {
             isr.maximal_contains(other.id) || assignment.replicas.iter().any(|replica| replica.id == other.id)
         });
-        for replica in assignment.replicas.iter().filter(|replica| replica.id != local.id) {
+        for replica in assignment.replicas.iter().filter(|replica| replica.id != local_id) {
             match self.others.iter_mut().find(|other| other.id == replica.id) {
                 Some(other) => other.registration_changed(replica),
-                None => self.others.push(Progress::new(replica, local.high_watermark(), now_ms)),
+                None => self.others.push(Progress::new(replica, now_ms)),
             }
         }
-        for &id in assignment.isr.iter().filter(|&&id| id != local.id) {
+        for &id in assignment.isr.iter().filter(|&&id| id != local_id) {
             if !self.others.iter().any(|other| other.id == id) {
                 let unregistered = Replica { id, broker_epoch: BrokerEpoch::NONE, eligible: false };
-                self.others.push(Progress::new(&unregistered, local.high_watermark(), now_ms));
+                self.others.push(Progress::new(&unregistered, now_ms));
             }
         }
     }

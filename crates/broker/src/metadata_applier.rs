@@ -10,11 +10,13 @@ use std::sync::Arc;
 use tidelog_commitlog::{LogConfig, RecordValidation, StorageError, StoredCompression};
 use tidelog_controller::SessionState;
 use tidelog_metadata::config::{self, CompressionType, Resolver, TimestampType, TopicConfig};
-use tidelog_metadata::{ConfigResourceType, Image, Partition, Request, Topic, TopicChange, TopicIdPartition};
+use tidelog_metadata::{
+    ConfigResourceType, Image, LeaderRecovery, Partition, Request, Topic, TopicChange, TopicIdPartition,
+};
 use tidelog_replication::{Assignment, Durability, Partition as Protocol, Replica, Settings};
 use tidelog_wire::compression::Compression;
 use tidelog_wire::record_batch;
-use tidelog_wire::types::{BrokerEpoch, BrokerId, PartitionIndex};
+use tidelog_wire::types::{BrokerEpoch, BrokerId, LeaderEpoch, PartitionIndex};
 use tokio::sync::watch;
 use tracing::{info, warn};
 
@@ -166,8 +168,9 @@ impl MetadataApplier {
     /// The partition has a replica here: makes sure of it, and tells it what it is.
     fn place(&mut self, image: &Image, topic: &Topic, index: PartitionIndex, partition: &Partition) {
         let known = self.shard.partitions.get(topic.id, index);
-        let is_damaged = |host: &PartitionHandle| host.is_damaged() && self.is_led_by_another(partition);
-        if let Some(damaged) = known.as_ref().filter(|host| is_damaged(host)) {
+        let gives_up =
+            |host: &PartitionHandle| host.is_damaged() && self.gives_damage_up(partition, host.leader_epoch());
+        if let Some(damaged) = known.as_ref().filter(|host| gives_up(host)) {
             if let Err(error) = damaged.admit_damage() {
                 self.shard.storage_error(&error);
             }
@@ -186,8 +189,12 @@ impl MetadataApplier {
         assign(&self.shard, image, topic, partition, &host);
     }
 
-    fn is_led_by_another(&self, partition: &Partition) -> bool {
-        partition.has_leader() && partition.leader != self.shard.node_id()
+    /// Damaged bytes are kept as long as nobody else has better ones, or an election since has accepted their loss.
+    fn gives_damage_up(&self, partition: &Partition, known_epoch: LeaderEpoch) -> bool {
+        match partition.leader == self.shard.node_id() {
+            true => partition.leader_recovery == LeaderRecovery::LossAccepted && partition.leader_epoch > known_epoch,
+            false => partition.has_leader(),
+        }
     }
 
     fn create(
@@ -207,9 +214,8 @@ impl MetadataApplier {
             }
             None => shard.log_dir.open_log(&id.log_id(), config, shard.clock.wall_ms())?.0,
         };
-        // Damaged bytes are kept as long as nobody else has better ones.
-        if let Some(damage) = log.damage().filter(|_| self.is_led_by_another(partition)).cloned() {
-            warn!(partition = %id, offset = %damage.offset, reason = damage.reason, "refetching damaged records");
+        if let Some(damage) = log.damage().filter(|_| self.gives_damage_up(partition, LeaderEpoch::NONE)).cloned() {
+            warn!(partition = %id, offset = %damage.offset, reason = damage.reason, "giving damaged records up");
             log.truncate_to(damage.offset)?;
         }
         let offsets = tidelog_replication::LogOffsets {
@@ -286,6 +292,11 @@ impl MetadataApplier {
             image.partition(**partition).is_some_and(|state| state.isr.contains(&identity.broker_id))
         };
         let partitions: Vec<_> = broker.unclean.keys().filter(is_in_sync).copied().collect();
+        for id in &partitions {
+            if let Some(host) = self.shard.partitions.get(id.topic_id, id.partition) {
+                host.accept_end(&self.shard);
+            }
+        }
         if !partitions.is_empty() {
             let controller = self.shard.controller.clone();
             tokio::task::spawn_local(async move {

@@ -148,7 +148,7 @@ fn an_unclean_election_takes_place_only_where_allowed() {
     assert_eq!(cluster.shown(), "leader -1 isr  elr 1,2");
     let enable = "unclean.leader.election.enable";
     assert_eq!(cluster.set_config(ConfigResourceType::Topic, TOPIC, enable, Some("true")), ErrorCode::NONE);
-    assert_eq!(cluster.shown(), "leader 3 isr 3 elr  recovering");
+    assert_eq!(cluster.shown(), "leader 3 isr 3 elr  loss accepted");
 }
 
 #[test]

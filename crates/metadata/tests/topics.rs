@@ -374,5 +374,32 @@ fn an_unclean_election_by_hand_takes_who_is_there() {
     assert_eq!(elect(&mut cluster, 1, Some(&[0])), [ErrorCode::ELIGIBLE_LEADERS_NOT_AVAILABLE]);
     cluster.unfence(3);
     assert_eq!(elect(&mut cluster, 1, Some(&[0])), [ErrorCode::NONE]);
-    assert_eq!(cluster.shown(), "leader 3 isr 3 elr  recovering");
+    assert_eq!(cluster.shown(), "leader 3 isr 3 elr  loss accepted");
+}
+
+/// The only replica leads on with damaged records, and refuses to append behind them, until somebody gives them up.
+#[test]
+fn an_unclean_election_by_hand_accepts_the_loss_of_a_leader_that_recovers_alone() {
+    let mut cluster = Cluster::with_topic(1);
+    let partition = cluster.id_partition(TOPIC, 0);
+    let position = LogPosition { last_epoch: LeaderEpoch(0), log_end: Offset(3) };
+    let broker = cluster.identity(1);
+    let report = |cluster: &mut Cluster| {
+        let replicas = vec![ReplicaReport { partition, unclean: true, position }];
+        cluster.ask(Request::ReportUnclean { broker, replicas });
+        assert_eq!(cluster.shown(), "leader 1 isr 1 elr  recovering");
+    };
+    for is_whole_again in [true, false] {
+        report(&mut cluster);
+        if is_whole_again {
+            cluster.ask(Request::ReplicaRecovered { broker, partitions: vec![partition] });
+        }
+        let epoch = cluster.partition().leader_epoch;
+        assert_eq!(elect(&mut cluster, 0, Some(&[0])), [ErrorCode::ELECTION_NOT_NEEDED]);
+        assert_eq!(elect(&mut cluster, 1, Some(&[0])), [ErrorCode::NONE]);
+        assert_eq!(cluster.shown(), "leader 1 isr 1 elr  loss accepted");
+        assert_eq!(cluster.partition().leader_epoch, LeaderEpoch(epoch.0 + 1));
+        assert_eq!(elect(&mut cluster, 1, Some(&[0])), [ErrorCode::ELECTION_NOT_NEEDED]);
+        cluster.ask(Request::ReplicaRecovered { broker, partitions: vec![partition] });
+    }
 }

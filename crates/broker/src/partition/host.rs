@@ -147,6 +147,14 @@ impl PartitionHost {
         }
     }
 
+    /// This replica lacked records, and is in sync all the same: nobody has them any more.
+    pub(crate) fn accept_end(&self, shard: &Shard) {
+        let accepted = self.state.borrow_mut().log.as_mut().map(Log::accept_end);
+        if let Some(Err(error)) = accepted {
+            shard.storage_error(&error);
+        }
+    }
+
     pub(crate) fn is_leader(&self) -> bool {
         self.state.borrow().protocol.is_leader()
     }

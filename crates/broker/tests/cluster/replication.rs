@@ -4,6 +4,8 @@ use std::os::unix::fs::FileExt;
 use std::time::Duration;
 
 use tidelog_wire::ErrorCode;
+use tidelog_wire::messages::ElectLeadersRequest;
+use tidelog_wire::messages::elect_leaders_request::TopicPartitions;
 use tokio::time::{Instant, sleep};
 
 use crate::harness::{Cluster, DEADLINE, batch, fetch, produce};
@@ -73,6 +75,39 @@ async fn a_leader_that_comes_upon_damaged_records_hands_over_and_is_repaired() {
     let good = read.records.expect("records");
     assert_eq!(good.len(), 5 * size);
     assert_eq!(std::fs::read(&path).expect("the repaired segment")[..good.len()], good[..]);
+}
+
+/// Nobody else has what an only replica has damaged: it stays as it is, with all that follows, until somebody gives it up.
+#[tokio::test]
+async fn an_unclean_election_by_hand_gives_up_what_an_only_replica_has_damaged() {
+    let cluster = Cluster::start(1).await;
+    let leader = cluster.create_topic("only", 1, &[]).await;
+    for round in 0..5 {
+        assert_eq!(produce_somewhere(&cluster, "only", "x").await, round);
+    }
+    let size = batch("x").len();
+    let file = std::fs::File::options().write(true).open(cluster.log_file(1, "only")).expect("the segment");
+    // The magic of the third batch.
+    file.write_all_at(&[0x77], 2 * size as u64 + 16).expect("it is changed");
+    let connection = cluster.connect(1).await;
+    assert_eq!(fetch(&connection, leader.topic_id, 1, 1000).await.error_code, ErrorCode::KAFKA_STORAGE_ERROR);
+    let election = ElectLeadersRequest {
+        election_type: 1,
+        topic_partitions: Some(vec![TopicPartitions { topic: "only".into(), partitions: vec![0] }]),
+        timeout_ms: 10_000,
+    };
+    let deadline = Instant::now() + DEADLINE;
+    while fetch(&connection, leader.topic_id, 1, 1000).await.error_code != ErrorCode::NONE {
+        // Not needed until the controller knows of the damage.
+        connection.send(&election).await.expect("an answer");
+        assert!(Instant::now() < deadline, "the damage stays");
+    }
+    assert_eq!(produce_somewhere(&cluster, "only", "y").await, 2);
+    let read = fetch(&connection, leader.topic_id, 0, 1000).await;
+    assert_eq!(read.records.map(|records| records.len()), Some(3 * size));
+    let again = connection.send(&election).await.expect("an answer");
+    let result = &again.replica_election_results[0].partition_result[0];
+    assert_eq!(result.error_code, ErrorCode::ELECTION_NOT_NEEDED);
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ use super::Log;
 use crate::context::Context;
 use crate::disk::DiskFile;
 use crate::error::StorageError;
+use crate::marks::Mark;
 use crate::names;
 
 /// So many single syncs cost more than syncing the whole file system once.
@@ -239,8 +240,21 @@ impl Log {
         }
     }
 
+    /// The cluster goes on from where this log ends: it leads, or is in sync again. What was durable beyond is lost, and the
+    /// mark comes down, or a torn tail of what is appended now would be taken for damage. It stays up while damaged
+    /// records are kept.
+    pub fn accept_end(&mut self) -> Result<(), StorageError> {
+        if self.mark.durable_end <= self.log_end || self.damage.is_some() {
+            return Ok(());
+        }
+        let mark = Mark { durable_end: self.flush.flushed_end, ..self.mark };
+        self.marks.set_durably(&self.context, self.mark_key(), mark)?;
+        self.mark = mark;
+        Ok(())
+    }
+
     /// The mark never falls here: below it lies what this replica once promised, and it stays unclean until it holds
-    /// that again or is told to cut.
+    /// that again, is told to cut, or [`Self::accept_end`].
     fn raise_mark(&mut self) {
         if self.flush.flushed_end > self.mark.durable_end {
             self.mark.durable_end = self.flush.flushed_end;

@@ -151,7 +151,7 @@ impl Log {
         if self.epochs.assign(epoch, self.log_end) {
             self.is_changed = true;
         }
-        Ok(())
+        Ok(self.accept_end()?)
     }
 
     /// Forgets producers silent for longer than `producer.id.expiration.ms`.

@@ -7,6 +7,7 @@ use tidelog_wire::{ErrorCode, Str};
 
 use super::election::{Election, PartitionUpdate, TopicRules};
 use super::{Context, Round};
+use crate::image::LeaderRecovery;
 use crate::record::Record;
 
 const PREFERRED: i8 = 0;
@@ -84,14 +85,22 @@ impl Round {
         let topic = self.image.topic(topic).ok_or(unknown)?;
         let partition = topic.partition(index).ok_or(unknown)?;
         let is_preferred = election == Election::Preferred;
-        let not_needed =
-            if is_preferred { partition.leader == partition.preferred_leader() } else { partition.has_leader() };
+        // A leader that recovers alone may have damaged records, which only this election gives up.
+        let recovers = partition.leader_recovery == LeaderRecovery::Recovering && partition.isr.len() == 1;
+        let not_needed = match is_preferred {
+            true => partition.leader == partition.preferred_leader(),
+            false => partition.has_leader() && !recovers,
+        };
         if not_needed {
             return Err((ErrorCode::ELECTION_NOT_NEEDED, "the partition has the leader asked for"));
         }
         let rules = TopicRules::of(&self.resolver(context), &topic.name);
         let update = PartitionUpdate::new(&self.image, topic.id_partition(index), partition, rules);
         let preferred = partition.preferred_leader();
+        let update = match recovers && !is_preferred {
+            true => update.with_leader_recovery(LeaderRecovery::LossAccepted).in_new_epoch(),
+            false => update,
+        };
         let change = update.electing(election).build();
         let elected = change.as_ref().and_then(|change| change.leader);
         if is_preferred && elected != Some(preferred) {

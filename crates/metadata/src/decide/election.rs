@@ -207,7 +207,7 @@ impl<'a> PartitionUpdate<'a> {
                 isr: vec![leader],
                 elr: Vec::new(),
                 last_known_elr: Vec::new(),
-                leader_recovery: LeaderRecovery::Recovering,
+                leader_recovery: self.recovery(),
                 is_recovery: true,
             };
         }
@@ -277,6 +277,13 @@ impl<'a> PartitionUpdate<'a> {
         let known = active().filter(was_in_sync).rev().max_by_key(|member| self.position_if_active(*member));
         // A replica that is being added may hold next to nothing.
         known.or_else(|| active().find(|member| !adding.contains(member))).or_else(|| active().next())
+    }
+
+    fn recovery(&self) -> LeaderRecovery {
+        match self.election == Election::Unclean || self.rules.unclean_election {
+            true => LeaderRecovery::LossAccepted,
+            false => LeaderRecovery::Recovering,
+        }
     }
 
     fn position_if_active(&self, member: BrokerId) -> Option<LogPosition> {

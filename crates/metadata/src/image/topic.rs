@@ -67,14 +67,18 @@ pub enum LeaderRecovery {
     Recovered,
     /// Elected without being known to hold every committed record; until the leader says otherwise it is the only ISR member.
     Recovering,
+    /// As `Recovering`, and someone who may has accepted the loss: damaged records of the leader are cut off too, and
+    /// what followed them. Kafka does not know this state.
+    LossAccepted,
 }
 
 impl LeaderRecovery {
-    /// Kafka's number.
+    /// Kafka's number, where it has one.
     pub fn code(self) -> i8 {
         match self {
             Self::Recovered => 0,
             Self::Recovering => 1,
+            Self::LossAccepted => 2,
         }
     }
 
@@ -82,6 +86,7 @@ impl LeaderRecovery {
         match code {
             0 => Some(Self::Recovered),
             1 => Some(Self::Recovering),
+            2 => Some(Self::LossAccepted),
             _ => None,
         }
     }

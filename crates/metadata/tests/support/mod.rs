@@ -264,9 +264,11 @@ impl Cluster {
         if !last_known_elr.is_empty() {
             shown += &format!(" last known {}", list(last_known_elr));
         }
-        if *leader_recovery == LeaderRecovery::Recovering {
-            shown += " recovering";
-        }
+        shown += match leader_recovery {
+            LeaderRecovery::Recovered => "",
+            LeaderRecovery::Recovering => " recovering",
+            LeaderRecovery::LossAccepted => " loss accepted",
+        };
         shown
     }
 

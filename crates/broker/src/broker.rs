@@ -222,6 +222,7 @@ fn registration(
         rack: options.rack.clone().map(Str::from),
         previous_broker_epoch: tidelog_wire::types::BrokerEpoch::NONE,
         replicas: Vec::new(),
+        may_lack_logs: false,
     }
 }
 
@@ -230,6 +231,7 @@ fn open_session(shard: &Rc<Shard>, registration: BrokerRegistration, recovered: 
         cluster_id: shard.image().cluster_id().cloned(),
         previous_broker_epoch: recovered.previous_epoch,
         replicas: recovered.reports.clone(),
+        may_lack_logs: recovered.may_lack_logs,
         ..registration
     };
     let heartbeats = Arc::clone(&shard.heartbeats);

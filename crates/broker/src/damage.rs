@@ -1,6 +1,7 @@
 //! Records that turn out to be damaged while the broker runs: others have better ones.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use tidelog_commitlog::StorageError;
 use tidelog_metadata::{LogPosition, ReplicaReport, Request, TopicIdPartition};
@@ -8,6 +9,9 @@ use tracing::warn;
 
 use crate::partition::PartitionHandle;
 use crate::shard::Shard;
+
+/// After a report of which nobody knows what became.
+const REPORT_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// A read of the partition failed. If records are damaged, tells the controller that this replica lacks what it acknowledged
 /// (docs/REPLICATION.md R5). It leads elsewhere then, and the metadata applier has the damaged records fetched anew. Said once for each
@@ -35,6 +39,16 @@ pub(crate) fn read_failed(shard: &Rc<Shard>, partition: &PartitionHandle, error:
         if controller.submit(Request::ReportUnclean { broker, replicas: vec![report] }).await.is_err() {
             // The next read of it says so again.
             partition.damage_reported.set(false);
+        }
+    });
+}
+
+/// Tells the controller of a replica that could not be opened before this broker registered, and is found to lack records.
+pub(crate) fn report(shard: &Rc<Shard>, report: ReplicaReport) {
+    let (controller, broker) = (shard.controller.clone(), shard.identity());
+    tokio::task::spawn_local(async move {
+        while controller.submit(Request::ReportUnclean { broker, replicas: vec![report] }).await.is_err() {
+            tokio::time::sleep(REPORT_AGAIN_AFTER).await;
         }
     });
 }

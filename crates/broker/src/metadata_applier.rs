@@ -20,8 +20,9 @@ use tidelog_wire::types::{BrokerEpoch, BrokerId, LeaderEpoch, PartitionIndex};
 use tokio::sync::watch;
 use tracing::{info, warn};
 
+use crate::damage;
 use crate::partition::{PartitionHandle, PartitionHost, PartitionId};
-use crate::recovery::Recovered;
+use crate::recovery::{Recovered, report_of};
 use crate::shard::Shard;
 use crate::throttle::Throttled;
 
@@ -63,6 +64,7 @@ impl MetadataApplier {
             if self.is_registered_in(&image) {
                 self.apply(image);
                 if !self.shard.is_ready.replace(true) {
+                    self.shard.log_dir.set_known();
                     self.recovered.discard_strays(&self.shard);
                     self.shard.heartbeats.set_ready();
                 }
@@ -212,7 +214,13 @@ impl MetadataApplier {
                 log.set_config(config);
                 log
             }
-            None => shard.log_dir.open_log(&id.log_id(), config, shard.clock.wall_ms())?.0,
+            None => {
+                let (log, report) = shard.log_dir.open_log(&id.log_id(), config, shard.clock.wall_ms())?;
+                if !report.unclean.is_empty() {
+                    damage::report(shard, report_of(&id.log_id(), &log, &report));
+                }
+                log
+            }
         };
         if let Some(damage) = log.damage().filter(|_| self.gives_damage_up(partition, LeaderEpoch::NONE)).cloned() {
             warn!(partition = %id, offset = %damage.offset, reason = damage.reason, "giving damaged records up");

@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use tidelog_commitlog::{Log, LogConfig, LogDirStart, LogId, RecoveryReport, StorageError};
 use tidelog_metadata::{Image, LogPosition, ReplicaReport, TopicIdPartition};
-use tidelog_wire::types::{BrokerEpoch, Offset};
+use tidelog_wire::Uuid;
+use tidelog_wire::types::{BrokerEpoch, Offset, PartitionIndex};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
 use tracing::{info, warn};
@@ -29,6 +30,7 @@ pub(crate) struct Recovered {
     high_watermarks: HashMap<LogId, Offset>,
     pub previous_epoch: BrokerEpoch,
     pub reports: Vec<ReplicaReport>,
+    pub may_lack_logs: bool,
 }
 
 impl Recovered {
@@ -79,13 +81,18 @@ pub(crate) async fn recover(shard: &Rc<Shard>, start: LogDirStart) -> Recovered 
         high_watermarks: checkpoint::read(shard),
         previous_epoch: start.clean_shutdown.unwrap_or(BrokerEpoch::NONE),
         reports: Vec::with_capacity(opened.len()),
+        may_lack_logs: start.may_lack_logs,
     };
+    let mut known: HashSet<_> = found.iter().map(|id| (id.topic_id, id.partition)).collect();
     let mut scanned_bytes = 0;
     for (id, result) in opened {
         match result {
             Ok((log, report)) => {
                 scanned_bytes += report.scanned_bytes;
-                recovered.reports.push(report_of(&id, &log, &report));
+                known.insert((id.topic_id, id.partition));
+                if !report.has_no_trace {
+                    recovered.reports.push(report_of(&id, &log, &report));
+                }
                 recovered.logs.insert(id, log);
             }
             Err(error) => {
@@ -94,6 +101,9 @@ pub(crate) async fn recover(shard: &Rc<Shard>, start: LogDirStart) -> Recovered 
             }
         }
     }
+    // The image may not show the topic yet: what the marks promise counts all the same.
+    let promised = shard.log_dir.logs_with_records().into_iter();
+    recovered.reports.extend(promised.filter(|id| !known.contains(id)).map(lost));
     let clean = start.clean_shutdown.is_some();
     info!(logs = recovered.logs.len(), scanned_bytes, took = ?began.elapsed(), clean, "logs opened");
     recovered
@@ -138,7 +148,13 @@ fn placed_without_files(shard: &Shard, image: &Image, found: &[LogId]) -> Vec<(L
     placed
 }
 
-fn report_of(id: &LogId, log: &Log, report: &RecoveryReport) -> ReplicaReport {
+fn lost((topic_id, partition): (Uuid, PartitionIndex)) -> ReplicaReport {
+    warn!(%topic_id, %partition, "a log with records is missing");
+    ReplicaReport { partition: TopicIdPartition { topic_id, partition }, unclean: true, position: LogPosition::EMPTY }
+}
+
+/// What opening the log says of the replica.
+pub(crate) fn report_of(id: &LogId, log: &Log, report: &RecoveryReport) -> ReplicaReport {
     for reason in &report.unclean {
         warn!(topic = %id.topic, partition = %id.partition, ?reason, "the replica may lack acknowledged records");
     }

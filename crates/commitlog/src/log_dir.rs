@@ -76,6 +76,9 @@ pub struct LogDirStart {
     pub clean_shutdown: Option<BrokerEpoch>,
     /// Logs with files. Every other log is empty (and costs nothing), or missing if [`RecoveryReport::unclean`] says so.
     pub found: Vec<FoundLog>,
+    /// A log of which there is no trace may have been lost with its mark: the file of marks is new since the controller
+    /// last heard of this directory, or damaged.
+    pub may_lack_logs: bool,
 }
 
 /// What opening one log found and did.
@@ -88,6 +91,8 @@ pub struct RecoveryReport {
     pub scanned_bytes: u64,
     /// Bytes of a torn tail that were cut off.
     pub truncated_bytes: u64,
+    /// There is neither a file nor a mark of it: nothing was ever appended, unless [`LogDirStart::may_lack_logs`].
+    pub has_no_trace: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -136,11 +141,22 @@ impl LogDir {
             marks_may_be_lost: marks_found.may_be_lost,
             deletions: AtomicU64::new(0),
         };
-        Ok((LogDir { shared: Arc::new(shared) }, LogDirStart { clean_shutdown, found }))
+        let may_lack_logs = marks_found.is_new || marks_found.may_be_lost;
+        Ok((LogDir { shared: Arc::new(shared) }, LogDirStart { clean_shutdown, found, may_lack_logs }))
     }
 
     pub fn path(&self) -> &Path {
         &self.shared.context.path
+    }
+
+    /// Topic id and partition of the logs that the marks promise records of, whether they are there or not.
+    pub fn logs_with_records(&self) -> Vec<(Uuid, PartitionIndex)> {
+        self.shared.marks.with_records()
+    }
+
+    /// The controller was told what was found: [`LogDirStart::may_lack_logs`] for a new file of marks is over.
+    pub fn set_known(&self) {
+        self.shared.marks.set_known();
     }
 
     /// Opens a log that is on disk, recovering it if need be, or an empty one, which touches no file until its first

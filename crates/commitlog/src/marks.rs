@@ -51,6 +51,8 @@ struct State {
     closed: Vec<(MarkKey, Mark)>,
     directory_id: Uuid,
     marks_lost: bool,
+    is_new: bool,
+    is_header_due: bool,
 }
 
 /// What reading the file found.
@@ -58,6 +60,8 @@ struct State {
 pub(crate) struct MarksFound {
     /// A log without a mark may have had one: the file or some slot in it is unreadable.
     pub(crate) may_be_lost: bool,
+    /// The file was made since the controller last heard of this directory.
+    pub(crate) is_new: bool,
     /// The directory id the file was written for, if it is another one.
     pub(crate) other_directory: Option<Uuid>,
 }
@@ -81,16 +85,17 @@ impl Marks {
                     found.other_directory = Some(header.directory_id);
                     state.directory_id = header.directory_id;
                 }
-                state.marks_lost = header.marks_lost;
+                (state.marks_lost, state.is_new) = (header.marks_lost, header.is_new);
                 let damaged_slots = state.load(&contents[PAGE_BYTES.min(contents.len())..]);
                 found.may_be_lost = header.marks_lost || damaged_slots > 0;
             }
             _ => {
-                state.marks_lost = has_logs;
+                (state.marks_lost, state.is_new) = (has_logs, true);
                 found.may_be_lost = has_logs;
                 state.grow();
             }
         }
+        found.is_new = state.is_new;
         let mode = if header.is_some() { OpenMode::Existing } else { OpenMode::Truncate };
         let file = context.open(&path, mode)?;
         let marks = Self { state: Mutex::new(state), file: Mutex::new(file), path };
@@ -104,6 +109,19 @@ impl Marks {
     pub(crate) fn get(&self, key: MarkKey) -> Option<Mark> {
         let state = lock(&self.state);
         state.by_key.get(&key).map(|index| state.slots[*index].mark)
+    }
+
+    /// The logs of which something was on disk.
+    pub(crate) fn with_records(&self) -> Vec<MarkKey> {
+        let state = lock(&self.state);
+        let marks = state.by_key.iter().map(|(key, index)| (key, &state.slots[*index].mark));
+        marks.filter(|(_, mark)| mark.durable_end > mark.log_start).map(|(key, _)| *key).collect()
+    }
+
+    /// The controller knows now what became of the logs there were. On disk with the next [`Self::sync`].
+    pub(crate) fn set_known(&self) {
+        let mut state = lock(&self.state);
+        state.is_header_due |= std::mem::take(&mut state.is_new);
     }
 
     /// In memory; on disk with the next [`Self::sync`].
@@ -142,6 +160,9 @@ impl Marks {
     /// Writes and syncs what changed. Returns whether anything had.
     pub(crate) fn sync(&self, context: &Context) -> Result<bool, StorageError> {
         context.check()?;
+        if std::mem::take(&mut lock(&self.state).is_header_due) {
+            self.write_header(context)?;
+        }
         let file = lock(&self.file);
         let pages = lock(&self.state).take_dirty();
         if pages.is_empty() {
@@ -178,7 +199,7 @@ impl Marks {
         let file = lock(&self.file);
         let header = {
             let state = lock(&self.state);
-            Header { directory_id: state.directory_id, marks_lost: state.marks_lost }
+            Header { directory_id: state.directory_id, marks_lost: state.marks_lost, is_new: state.is_new }
         };
         let page = header.to_page();
         context.changed("write", &self.path, file.write_at(0, &mut [IoSlice::new(&page)]))?;

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use support::*;
 use tidelog_commitlog::disk::{Disk, OpenMode, SimDisk};
-use tidelog_commitlog::{Log, LogConfig, UncleanReason};
-use tidelog_wire::types::{LeaderEpoch, Offset};
+use tidelog_commitlog::{Log, LogConfig, LogId, UncleanReason};
+use tidelog_wire::types::{LeaderEpoch, Offset, PartitionIndex};
 
 fn started() -> (SimDisk, Dir) {
     let disk = SimDisk::default();
@@ -83,4 +83,53 @@ fn a_leader_with_damaged_records_keeps_its_mark() {
         log.assign_epoch_start(LeaderEpoch(epoch)).unwrap();
         dir.kill(log);
     }
+}
+
+fn remove(disk: &SimDisk, path: &Path) {
+    for entry in disk.list(path).unwrap() {
+        match entry.is_dir {
+            true => {
+                remove(disk, &path.join(&entry.name));
+                disk.remove_dir(&path.join(&entry.name)).unwrap();
+            }
+            false => disk.remove_file(&path.join(&entry.name)).unwrap(),
+        }
+    }
+}
+
+#[test]
+fn a_directory_that_was_emptied_may_lack_logs_until_the_controller_knows() {
+    let (disk, mut dir) = started();
+    let may_lack_logs = |dir: &Dir| dir.start.as_ref().unwrap().may_lack_logs;
+    assert!(may_lack_logs(&dir), "nobody can tell a new directory from an emptied one");
+    dir.log_dir().set_known();
+    let log = durable(&dir, &LogConfig::default(), 3);
+    dir.restart(log);
+    assert!(!may_lack_logs(&dir));
+    dir.dir = None;
+    remove(&disk, Path::new("/data"));
+    for _ in 0..2 {
+        dir.open();
+        assert!(may_lack_logs(&dir));
+        let (log, report) = dir.log(&LogConfig::default());
+        assert!(report.has_no_trace);
+        dir.kill(log);
+    }
+    dir.log_dir().set_known();
+    dir.log_dir().sync_marks().unwrap();
+    dir.open();
+    assert!(!may_lack_logs(&dir));
+}
+
+#[test]
+fn the_marks_remember_which_logs_have_records() {
+    let (_, mut dir) = started();
+    let log = durable(&dir, &LogConfig::default(), 3);
+    let (mut trimmed, _) = dir.log_of(&LogId { partition: PartitionIndex(1), ..id() }, &LogConfig::default());
+    append(&mut trimmed, batch(1, 100));
+    trimmed.flush().unwrap();
+    trimmed.advance_log_start(Offset(1), NOW_MS).unwrap();
+    drop(trimmed);
+    dir.kill(log);
+    assert_eq!(dir.log_dir().logs_with_records(), [(id().topic_id, PartitionIndex(0))]);
 }

@@ -103,6 +103,8 @@ pub struct BrokerRegistration {
     /// Where each replica's log ends. The unclean ones must be listed; of the others, those named are candidates
     /// should their partition have lost every clean replica.
     pub replicas: Vec<ReplicaReport>,
+    /// Replicas that are not listed may have been lost without a trace. Otherwise nothing was ever appended to them.
+    pub may_lack_logs: bool,
 }
 
 /// A replica's state on disk at registration.

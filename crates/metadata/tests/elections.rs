@@ -127,6 +127,22 @@ fn a_replaced_disk_makes_all_replicas_unclean() {
 }
 
 #[test]
+fn a_replica_of_which_there_is_no_trace_is_unclean_if_logs_may_be_lost() {
+    for (may_lack_logs, shown) in [(true, "leader -1 isr  elr  last known 1"), (false, "leader -1 isr  elr 1")] {
+        let mut cluster = Cluster::with_topic(1);
+        cluster.register_with(1, |registration| registration.may_lack_logs = may_lack_logs);
+        assert_eq!(cluster.shown(), shown);
+    }
+    let mut cluster = Cluster::with_topic(1);
+    let found = ReplicaReport { partition: cluster.id_partition(TOPIC, 0), unclean: false, position: at(0, 10) };
+    cluster.register_with(1, |registration| {
+        registration.may_lack_logs = true;
+        registration.replicas = vec![found];
+    });
+    assert_eq!(cluster.shown(), "leader -1 isr  elr 1", "it was found");
+}
+
+#[test]
 fn write_caching_makes_a_crash_unclean_and_a_clean_stop_not() {
     let mut cluster = Cluster::running(2);
     cluster.create_assigned(TOPIC, &[&[1, 2]], &[("write.caching", "true"), ("min.insync.replicas", "2")]);

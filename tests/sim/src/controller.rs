@@ -206,6 +206,7 @@ impl Controller {
             rack: None,
             previous_broker_epoch: BrokerEpoch(introduction.stopped_cleanly.unwrap_or(-1)),
             replicas: vec![report],
+            may_lack_logs: false,
         };
         match self.ask(Request::RegisterBroker(Box::new(registration))) {
             Response::RegisterBroker(Ok(epoch)) => {

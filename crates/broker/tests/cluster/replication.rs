@@ -3,9 +3,11 @@
 use std::os::unix::fs::FileExt;
 use std::time::Duration;
 
+use tidelog_metadata::LeaderRecovery;
 use tidelog_wire::ErrorCode;
 use tidelog_wire::messages::ElectLeadersRequest;
 use tidelog_wire::messages::elect_leaders_request::TopicPartitions;
+use tidelog_wire::types::PartitionIndex;
 use tokio::time::{Instant, sleep};
 
 use crate::harness::{Cluster, DEADLINE, batch, fetch, produce};
@@ -108,6 +110,38 @@ async fn an_unclean_election_by_hand_gives_up_what_an_only_replica_has_damaged()
     let again = connection.send(&election).await.expect("an answer");
     let result = &again.replica_election_results[0].partition_result[0];
     assert_eq!(result.error_code, ErrorCode::ELECTION_NOT_NEEDED);
+}
+
+/// Nobody else can tell what an only replica had: whether it lost anything shows in how it was elected.
+#[tokio::test]
+async fn a_lost_log_does_not_pass_for_an_empty_one() {
+    for (lost, recovery) in [
+        (&[][..], LeaderRecovery::Recovered),
+        (&["log"], LeaderRecovery::Recovering),
+        (&["log", "marks"], LeaderRecovery::Recovering),
+        (&["log", "other", "marks"], LeaderRecovery::Recovering),
+    ] {
+        let mut cluster = Cluster::start(1).await;
+        for topic in ["log", "other"] {
+            cluster.create_topic(topic, 1, &[]).await;
+            produce_somewhere(&cluster, topic, "x").await;
+        }
+        let log = cluster.log_file(1, "log").parent().expect("its directory").to_owned();
+        let directory = log.parent().expect("the log directory").to_owned();
+        cluster.stop_node(1).await;
+        for name in lost {
+            let removed = match *name {
+                "marks" => std::fs::remove_file(directory.join("tidelog-marks")),
+                topic => std::fs::remove_dir_all(directory.join(format!("{topic}-0"))),
+            };
+            removed.expect("it was there");
+        }
+        cluster.start_again(1).await;
+        cluster.leader_where("log", |_| true).await;
+        let image = cluster.nodes[&1].controller.image().borrow().clone();
+        let partition = image.topic("log").and_then(|topic| topic.partition(PartitionIndex(0))).expect("it exists");
+        assert_eq!(partition.leader_recovery, recovery, "without {lost:?}");
+    }
 }
 
 #[tokio::test]

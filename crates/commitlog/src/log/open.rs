@@ -45,7 +45,7 @@ pub(crate) fn open_log(opening: Opening) -> Result<(Log, RecoveryReport), Storag
     let key = (opening.id.topic_id, opening.id.partition);
     let mark = opening.marks.get(key);
     let mut log = opening.empty_log(mark.unwrap_or_default(), has_dir);
-    let mut report = RecoveryReport::default();
+    let mut report = RecoveryReport { has_no_trace: !has_dir && mark.is_none(), ..RecoveryReport::default() };
     let has_data = !found.segments.is_empty();
     if has_data || mark.is_some() {
         report.unclean.extend(opening.directory_reasons);

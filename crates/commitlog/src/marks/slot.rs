@@ -15,6 +15,9 @@ const HEADER_BYTES: usize = 36;
 /// Flags of a slot.
 const HAS_GAPS: u8 = 1;
 const IS_CACHED: u8 = 2;
+/// Flags of the file.
+const MARKS_LOST: u8 = 1;
+const IS_NEW: u8 = 2;
 
 /// What the file says about one log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -124,6 +127,8 @@ pub(super) struct Header {
     pub(super) directory_id: Uuid,
     /// An earlier file was unreadable: a log without a mark may have had one.
     pub(super) marks_lost: bool,
+    /// Nobody has told the controller yet that this file was made: there may have been another, with logs.
+    pub(super) is_new: bool,
 }
 
 impl Header {
@@ -132,7 +137,8 @@ impl Header {
         let intact = header[0..8] == *MAGIC
             && u32::from_be_bytes(array(header, 8)) == VERSION
             && u32::from_be_bytes(array(header, 32)) == crc32c(&header[..32]);
-        intact.then(|| Self { directory_id: Uuid(array(header, 12)), marks_lost: header[31] & 1 != 0 })
+        let has = |flag| header[31] & flag != 0;
+        intact.then(|| Self { directory_id: Uuid(array(header, 12)), marks_lost: has(MARKS_LOST), is_new: has(IS_NEW) })
     }
 
     pub(super) fn to_page(&self) -> [u8; PAGE_BYTES] {
@@ -140,7 +146,7 @@ impl Header {
         page[0..8].copy_from_slice(MAGIC);
         page[8..12].copy_from_slice(&VERSION.to_be_bytes());
         page[12..28].copy_from_slice(&self.directory_id.0);
-        page[31] = u8::from(self.marks_lost);
+        page[31] = (u8::from(self.marks_lost) * MARKS_LOST) | (u8::from(self.is_new) * IS_NEW);
         let crc = crc32c(&page[..32]);
         page[32..HEADER_BYTES].copy_from_slice(&crc.to_be_bytes());
         page

@@ -116,6 +116,7 @@ fn registration_to_proto(registration: &BrokerRegistration) -> proto::BrokerRegi
         rack: registration.rack.as_ref().map(string),
         previous_broker_epoch: registration.previous_broker_epoch.get(),
         replicas: registration.replicas.iter().map(report_to_proto).collect(),
+        may_lack_logs: registration.may_lack_logs,
     }
 }
 
@@ -129,6 +130,7 @@ fn registration_from_proto(registration: proto::BrokerRegistration) -> Result<Br
         rack: registration.rack.map(text),
         previous_broker_epoch: BrokerEpoch(registration.previous_broker_epoch),
         replicas: reports(registration.replicas)?,
+        may_lack_logs: registration.may_lack_logs,
     })
 }
 

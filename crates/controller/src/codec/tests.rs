@@ -101,6 +101,7 @@ fn requests() -> Vec<Request> {
         rack: None,
         previous_broker_epoch: BrokerEpoch(-1),
         replicas: vec![report()],
+        may_lack_logs: true,
     };
     let alteration = PartitionAlteration {
         partition: partition(),

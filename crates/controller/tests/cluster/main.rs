@@ -52,6 +52,7 @@ pub fn registration(node: &Node) -> BrokerRegistration {
         rack: None,
         previous_broker_epoch: BrokerEpoch(-1),
         replicas: Vec::new(),
+        may_lack_logs: false,
     }
 }
 

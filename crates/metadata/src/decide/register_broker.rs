@@ -87,7 +87,7 @@ impl Round {
             let report = reports.get(&id);
             let may_lack = other_disk
                 || cached.contains(&id.topic_id)
-                || report.is_some_and(|report| report.unclean)
+                || report.map_or(registration.may_lack_logs, |report| report.unclean)
                 || partition.last_known_elr.contains(&broker_id);
             if may_lack {
                 let known = report.map(|report| report.position);

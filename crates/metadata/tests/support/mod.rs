@@ -98,6 +98,7 @@ impl Cluster {
             }],
             rack: None,
             previous_broker_epoch: BrokerEpoch::NONE,
+            may_lack_logs: false,
             replicas: Vec::new(),
         };
         adapt(&mut registration);

@@ -37,7 +37,9 @@ pub(crate) async fn hand_over(shard: &Rc<Shard>, session: &BrokerSession) {
     }
     tokio::time::sleep(DRAIN_MIN).await;
     let drained_by = Instant::now() + DRAIN_MAX;
-    while Instant::now() < drained_by && shard.partitions.all().iter().any(|partition| partition.has_parked_acks()) {
+    while Instant::now() < drained_by
+        && shard.partitions.all().iter().any(|partition| partition.has_waiting_producers())
+    {
         tokio::time::sleep(DRAIN_STEP).await;
     }
 }

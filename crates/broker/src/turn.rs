@@ -115,14 +115,14 @@ async fn gather(turn: &Turn) {
     }
 }
 
-/// Appends for as long as a turn may take: first appends make files, and thousands of them at once would keep everybody
-/// else waiting. What is left goes first in the next turn.
+/// Appends for as long as a turn may take: first appends make files, batches are read, and thousands of them at once would
+/// keep everybody else waiting. What is left goes first in the next turn.
 fn append(shard: &Rc<Shard>, turn: &Turn) {
     let began = Instant::now();
     let mut partitions = turn.appends.take().into_iter();
-    for (count, partition) in partitions.by_ref().enumerate() {
+    for partition in partitions.by_ref() {
         partition.append_pending(shard);
-        if count % 16 == 15 && began.elapsed() > TURN_MAX {
+        if began.elapsed() > TURN_MAX {
             break;
         }
     }

@@ -33,7 +33,7 @@ use super::Context;
 use crate::call::{Call, Reply};
 use crate::cluster_view::LeaderHint;
 use crate::net::HeldRequests;
-use crate::partition::{AppendOutcome, PartitionHandle, PendingProduce, ProduceReply, Refusal, ReplyTo};
+use crate::partition::{AppendOutcome, PartitionHandle, PendingProduce, ProduceReply, Produced, Refusal, ReplyTo};
 use crate::shard::Shard;
 use crate::timers::{Expires, TimerKey};
 
@@ -218,7 +218,7 @@ impl ProduceCall {
     fn send(self: &Rc<Self>, shard: &Shard, target: PartitionHandle, index: usize, records: Bytes, acks: Acks) {
         self.targets.borrow_mut()[index] = Some(Rc::clone(&target));
         let call: Rc<dyn ProduceReply> = Rc::clone(self) as _;
-        target.produce(shard, PendingProduce { records, acks, reply: ReplyTo { call, index } });
+        target.produce(shard, PendingProduce { batch: Produced::Raw(records), acks, reply: ReplyTo { call, index } });
     }
 
     fn refuse(&self, index: usize, code: ErrorCode) {

@@ -2,20 +2,19 @@
 
 use std::rc::Rc;
 
-use bytes::Bytes;
-use tidelog_commitlog::{AppendError, Appended, InvalidBatch, LogConfig, ValidBatch, Validator};
-use tidelog_replication::{AckError, Acks};
+use tidelog_commitlog::{AppendError, Appended, InvalidBatch, ValidBatch};
+use tidelog_replication::{AckError, Acks, ProduceError};
 use tidelog_wire::types::LeaderEpoch;
 
 use super::acks::{AppendOutcome, ReplyTo};
 use super::host::{PartitionHost, State};
+use super::judge::{Produced, judge};
 use super::refusal::Refusal;
 use crate::shard::Shard;
 
 /// One partition's records of a produce request, waiting for the turn's append.
 pub(crate) struct PendingProduce {
-    /// One batch, as the producer sent it.
-    pub records: Bytes,
+    pub batch: Produced,
     pub acks: Acks,
     pub reply: ReplyTo,
 }
@@ -24,34 +23,65 @@ impl PartitionHost {
     /// Queues records for the append at the end of this turn.
     pub(crate) fn produce(self: &Rc<Self>, shard: &Shard, produce: PendingProduce) {
         self.state.borrow_mut().pending.push(produce);
+        self.queue_append(shard);
+    }
+
+    pub(super) fn queue_append(self: &Rc<Self>, shard: &Shard) {
         if !self.append_queued.replace(true) {
             shard.turn.append(Rc::clone(self));
         }
     }
 
-    /// Appends everything that is pending.
+    /// Appends everything that is pending and can be judged here; what takes longer is appended later.
     pub(crate) fn append_pending(self: &Rc<Self>, shard: &Rc<Shard>) {
         self.append_queued.set(false);
         let mut state = self.state.borrow_mut();
         let state = &mut *state;
-        let (accepted, leader_epoch) = take_acceptable(state);
-        if accepted.is_empty() {
+        if state.is_judging {
             return;
         }
-        let Some(log) = state.log.as_mut() else {
-            return refuse_all(accepted, &Refusal::from(tidelog_replication::ProduceError::NotLeaderOrFollower));
-        };
+        let (mut accepted, leader_epoch) = take_acceptable(state);
         let now_ms = shard.clock.wall_ms();
-        let batches = judge(&mut shard.validator.borrow_mut(), &accepted, log.config(), now_ms);
-        let sizes: Vec<usize> =
-            batches.iter().map(|batch| batch.as_ref().map_or(0, ValidBatch::size_in_bytes)).collect();
+        if let Some(log) = state.log.as_ref() {
+            judge(&mut shard.validator.borrow_mut(), &mut accepted, log.config(), now_ms);
+        }
+        let judged = accepted.iter().take_while(|produce| produce.batch.is_judged()).count();
+        let left = accepted.split_off(judged);
+        if !accepted.is_empty() {
+            self.append(shard, state, accepted, leader_epoch, now_ms);
+        }
+        if !left.is_empty() {
+            self.judge_apart(shard, state, left);
+        }
+    }
+
+    fn append(
+        self: &Rc<Self>,
+        shard: &Rc<Shard>,
+        state: &mut State,
+        judged: Vec<PendingProduce>,
+        leader_epoch: LeaderEpoch,
+        now_ms: i64,
+    ) {
+        let Some(log) = state.log.as_mut() else {
+            return refuse_all(judged, &Refusal::from(ProduceError::NotLeaderOrFollower));
+        };
+        let (mut batches, mut replies) = (Vec::with_capacity(judged.len()), Vec::with_capacity(judged.len()));
+        for PendingProduce { batch, acks, reply } in judged {
+            if let Produced::Judged(batch) = batch {
+                batches.push(batch);
+                replies.push((acks, reply));
+            }
+        }
+        let size_of = |batch: &Result<ValidBatch, InvalidBatch>| batch.as_ref().map_or(0, ValidBatch::size_in_bytes);
+        let sizes: Vec<usize> = batches.iter().map(size_of).collect();
         let results = log.append_valid(batches, leader_epoch, now_ms);
         let log_end = log.log_end_offset();
         self.count(shard, &sizes, &results);
         state.protocol.appended(log_end, shard.clock.monotonic_ms(), &mut state.effects);
         self.execute_effects(shard, state);
-        for (produce, result) in accepted.into_iter().zip(results) {
-            settle(shard, state, produce, result);
+        for ((acks, reply), result) in replies.into_iter().zip(results) {
+            settle(shard, state, acks, reply, result);
         }
         self.want_flush(shard, state);
     }
@@ -61,9 +91,10 @@ impl PartitionHost {
         self.state.borrow().protocol.expired_ack_error()
     }
 
-    /// Producers wait for records of this replica to be committed.
-    pub(crate) fn has_parked_acks(&self) -> bool {
-        !self.state.borrow().acks.is_empty()
+    /// Producers wait for records of this replica to be appended or committed.
+    pub(crate) fn has_waiting_producers(&self) -> bool {
+        let state = self.state.borrow();
+        state.is_judging || !state.pending.is_empty() || !state.acks.is_empty()
     }
 
     fn count(&self, shard: &Shard, sizes: &[usize], results: &[Result<Appended, AppendError>]) {
@@ -101,17 +132,8 @@ fn take_acceptable(state: &mut State) -> (Vec<PendingProduce>, LeaderEpoch) {
     (accepted, leader_epoch)
 }
 
-fn judge(
-    validator: &mut Validator,
-    produces: &[PendingProduce],
-    config: &LogConfig,
-    now_ms: i64,
-) -> Vec<Result<ValidBatch, InvalidBatch>> {
-    produces.iter().map(|produce| validator.client_batch(&produce.records, config, now_ms)).collect()
-}
-
 /// Answers now what needs no other replica or is committed already, parks the rest.
-fn settle(shard: &Shard, state: &mut State, produce: PendingProduce, result: Result<Appended, AppendError>) {
+fn settle(shard: &Shard, state: &mut State, acks: Acks, reply: ReplyTo, result: Result<Appended, AppendError>) {
     let log_start = state.log.as_ref().map_or_else(Default::default, |log| log.log_start_offset());
     let appended = match result {
         Ok(appended) => appended,
@@ -120,7 +142,7 @@ fn settle(shard: &Shard, state: &mut State, produce: PendingProduce, result: Res
                 shard.storage_error(error);
             }
             shard.metrics.failed_produce_requests.add(1);
-            return produce.reply.fill(AppendOutcome::Refused(Refusal::of_append(&error, log_start)));
+            return reply.fill(AppendOutcome::Refused(Refusal::of_append(&error, log_start)));
         }
     };
     let end = appended.last_offset + 1;
@@ -129,15 +151,15 @@ fn settle(shard: &Shard, state: &mut State, produce: PendingProduce, result: Res
         log_append_time_ms: appended.log_append_time_ms,
         log_start,
     };
-    if produce.acks == Acks::All && end > state.protocol.high_watermark() {
-        state.acks.park(end, outcome, produce.reply);
+    if acks == Acks::All && end > state.protocol.high_watermark() {
+        state.acks.park(end, outcome, reply);
         state.protocol.ack_parked(end);
     } else {
-        produce.reply.fill(outcome);
+        reply.fill(outcome);
     }
 }
 
-fn refuse_all(produces: Vec<PendingProduce>, refusal: &Refusal) {
+pub(super) fn refuse_all(produces: Vec<PendingProduce>, refusal: &Refusal) {
     for produce in produces {
         produce.reply.fill(AppendOutcome::Refused(refusal.clone()));
     }

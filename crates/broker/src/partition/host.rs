@@ -77,6 +77,8 @@ pub(super) struct State {
     /// The log could not be changed as an effect asked: whoever fetched is to wait before the next attempt.
     pub has_change_failed: bool,
     pub pending: Vec<PendingProduce>,
+    /// A disk thread judges what comes before all that is pending.
+    pub is_judging: bool,
     pub acks: AckQueue,
     pub trims: Vec<TrimWaiter>,
     /// The tick that is booked with the shard.
@@ -94,6 +96,7 @@ impl PartitionHost {
                 effects: Vec::new(),
                 has_change_failed: false,
                 pending: Vec::new(),
+                is_judging: false,
                 acks: AckQueue::default(),
                 trims: Vec::new(),
                 booked_tick_ms: None,

@@ -213,3 +213,59 @@ async fn a_topics_codec_is_what_its_batches_are_stored_with() {
     let header = BatchHeader::parse(&read).expect("a batch");
     assert_eq!((header.attributes.compression(), header.record_count), (Ok(Compression::Zstd), 20));
 }
+
+/// Small as it is sent, and long to read.
+fn inflated(codec: Compression, len: usize) -> Bytes {
+    let mut batch = BatchBuilder::new(codec);
+    batch.append(now_ms(), None, Some(&vec![0; len]), &[]);
+    batch.build().expect("a small batch")
+}
+
+#[tokio::test]
+async fn a_batch_that_takes_long_to_read_holds_up_its_partition_alone() {
+    let cluster = Cluster::start(1).await;
+    let large = cluster.create_topic("long-to-read", 1, &[]).await;
+    let other = cluster.create_topic("another", 1, &[]).await;
+    let (connection, elsewhere) = (cluster.connect(1).await, cluster.connect(1).await);
+    let start = |records| {
+        let sent = connection.start(&produce_request(large.topic_id, records, -1)).expect("is sent");
+        async { sent.await.expect("an answer").responses[0].partition_responses[0].clone() }
+    };
+    let long = start(inflated(Compression::Gzip, 16 << 20));
+    let behind = [batch("behind"), inflated(Compression::Gzip, 3 << 20), batch("last")].map(start);
+    let meanwhile = async {
+        for _ in 0..5 {
+            let answer = produce(&elsewhere, other.topic_id, batch("x"), -1).await;
+            assert_eq!(answer.error_code, ErrorCode::NONE);
+        }
+    };
+    tokio::pin!(long);
+    tokio::select! {
+        biased;
+        _ = &mut long => panic!("the others waited for it"),
+        () = meanwhile => {}
+    }
+    assert_eq!(long.await.base_offset, 0);
+    for (offset, answer) in (1..).zip(behind) {
+        assert_eq!(answer.await.base_offset, offset, "what came behind stays behind");
+    }
+}
+
+#[tokio::test]
+async fn what_waits_to_be_read_is_answered_when_its_partition_goes() {
+    let cluster = Cluster::start(1).await;
+    let leader = cluster.create_topic("going", 1, &[]).await;
+    let connection = cluster.connect(leader.node).await;
+    let sent = connection.start(&produce_request(leader.topic_id, inflated(Compression::Gzip, 16 << 20), -1));
+    let request = DeleteTopicsRequest {
+        topics: vec![DeleteTopicState { name: Some("going".into()), ..DeleteTopicState::default() }],
+        timeout_ms: 5000,
+        ..DeleteTopicsRequest::default()
+    };
+    let deleted = cluster.connect(leader.node).await.send(&request).await.expect("an answer");
+    assert_eq!(deleted.responses[0].error_code, ErrorCode::NONE);
+    let answer = tokio::time::timeout(DEADLINE, sent.expect("is sent")).await.expect("in time").expect("an answer");
+    let code = answer.responses[0].partition_responses[0].error_code;
+    let known = [ErrorCode::NONE, ErrorCode::NOT_LEADER_OR_FOLLOWER, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION];
+    assert!(known.contains(&code), "{code:?}");
+}

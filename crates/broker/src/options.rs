@@ -1,7 +1,7 @@
 //! What a broker needs to know to start: the validated, typed part of the configuration.
 //!
-//! Names follow Kafka's keys (`CONFIG` in the documentation); every duration says its unit by type.
-//! `BrokerOptions::new` gives Kafka's defaults, so that a test names only what it is about.
+//! Names follow Kafka's keys (`docs/CONFIG.md`); every duration says its unit by type. `BrokerOptions::new` gives the
+//! defaults of the table of configs, so that a test names only what it is about.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tidelog_commitlog::CleanerLimits;
 use tidelog_coordinator::GroupConfig;
-use tidelog_metadata::config::StaticConfigs;
+use tidelog_metadata::config::{StaticConfigs, default_double, default_flag, default_ms, default_number};
 use tidelog_wire::types::BrokerId;
 
 /// One entry of `listeners` with its `advertised.listeners` twin.
@@ -78,13 +78,13 @@ pub struct NetworkLimits {
 impl Default for NetworkLimits {
     fn default() -> Self {
         Self {
-            connections_max: i32::MAX as usize,
-            connections_per_ip_max: i32::MAX as usize,
-            connection_creation_rate_max: i32::MAX as usize,
-            connection_idle_max: Duration::from_millis(600_000),
-            request_bytes_max: 104_857_600,
+            connections_max: default_number("max.connections"),
+            connections_per_ip_max: default_number("max.connections.per.ip"),
+            connection_creation_rate_max: default_number("max.connection.creation.rate"),
+            connection_idle_max: default_ms("connections.max.idle.ms"),
+            request_bytes_max: default_number("socket.request.max.bytes"),
             partial_frame_max: Duration::from_secs(30),
-            pipelined_requests_max: 500,
+            pipelined_requests_max: default_number("queued.max.requests"),
             unsent_response_bytes_max: 16 << 20,
         }
     }
@@ -114,13 +114,13 @@ pub struct ReplicaOptions {
 impl Default for ReplicaOptions {
     fn default() -> Self {
         Self {
-            lag_time_max: Duration::from_millis(30_000),
-            fetch_max_bytes: 1 << 20,
-            fetch_response_max_bytes: 10 << 20,
-            fetch_wait_max: Duration::from_millis(500),
-            consumer_fetch_max_bytes: 57_671_680,
-            fetch_sessions_max: 1000,
-            session_timeout: Duration::from_millis(1500),
+            lag_time_max: default_ms("replica.lag.time.max.ms"),
+            fetch_max_bytes: default_number("replica.fetch.max.bytes"),
+            fetch_response_max_bytes: default_number("replica.fetch.response.max.bytes"),
+            fetch_wait_max: default_ms("replica.fetch.wait.max.ms"),
+            consumer_fetch_max_bytes: default_number("fetch.max.bytes"),
+            fetch_sessions_max: default_number("max.incremental.fetch.session.cache.slots"),
+            session_timeout: default_ms("broker.session.timeout.ms"),
             serve_nearby: false,
         }
     }
@@ -158,10 +158,10 @@ pub struct CleanerOptions {
 impl Default for CleanerOptions {
     fn default() -> Self {
         Self {
-            is_enabled: true,
-            limits: CleanerLimits::default(),
-            io_bytes_per_second_max: f64::MAX,
-            back_off: Duration::from_millis(15_000),
+            is_enabled: default_flag("log.cleaner.enable"),
+            limits: CleanerLimits { dedupe_buffer_bytes: default_number("log.cleaner.dedupe.buffer.size") },
+            io_bytes_per_second_max: default_double("log.cleaner.io.max.bytes.per.second"),
+            back_off: default_ms("log.cleaner.backoff.ms"),
         }
     }
 }
@@ -170,8 +170,8 @@ impl Default for DiskOptions {
     fn default() -> Self {
         Self {
             threads: 8,
-            retention_check_interval: Duration::from_millis(300_000),
-            producer_id_expiration: Duration::from_millis(86_400_000),
+            retention_check_interval: default_ms("log.retention.check.interval.ms"),
+            producer_id_expiration: default_ms("producer.id.expiration.ms"),
             stall_after: Duration::from_secs(1),
             open_files_max: 8_000,
             cleaner: CleanerOptions::default(),
@@ -195,16 +195,16 @@ pub struct GroupOptions {
 impl Default for GroupOptions {
     fn default() -> Self {
         Self {
-            offsets_topic_partitions: 50,
-            offsets_topic_replication_factor: 3,
-            offsets_topic_segment_bytes: 104_857_600,
+            offsets_topic_partitions: default_number("offsets.topic.num.partitions"),
+            offsets_topic_replication_factor: default_number("offsets.topic.replication.factor"),
+            offsets_topic_segment_bytes: default_number("offsets.topic.segment.bytes"),
             coordinator: Arc::default(),
         }
     }
 }
 
 impl BrokerOptions {
-    /// Kafka's defaults for a node with one plaintext listener and one log directory.
+    /// The defaults, for a node with one plaintext listener and one log directory.
     pub fn new(node_id: BrokerId, listener: ListenerOptions, log_dir: PathBuf) -> Self {
         Self {
             node_id,
@@ -214,8 +214,8 @@ impl BrokerOptions {
             admin_listener: None,
             log_dir,
             static_configs: StaticConfigs::default(),
-            auto_create_topics: true,
-            controlled_shutdown: true,
+            auto_create_topics: default_flag("auto.create.topics.enable"),
+            controlled_shutdown: default_flag("controlled.shutdown.enable"),
             network: NetworkLimits::default(),
             replica: ReplicaOptions::default(),
             disk: DiskOptions::default(),

@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use tidelog_metadata::config::StaticConfigs;
+use tidelog_metadata::config::{StaticConfigs, default_ms};
 use tidelog_wire::Uuid;
 
 /// `process.roles`. At least one is true.
@@ -81,10 +81,10 @@ impl Default for Timing {
     fn default() -> Self {
         Self {
             raft_heartbeat: Duration::from_millis(100),
-            election_timeout_min: Duration::from_millis(500),
-            election_timeout_max: Duration::from_millis(1000),
-            broker_heartbeat: Duration::from_millis(300),
-            broker_session: Duration::from_millis(1500),
+            election_timeout_min: default_ms("controller.quorum.election.timeout.ms") / 2,
+            election_timeout_max: default_ms("controller.quorum.election.timeout.ms"),
+            broker_heartbeat: default_ms("broker.heartbeat.interval.ms"),
+            broker_session: default_ms("broker.session.timeout.ms"),
             submit: Duration::from_secs(15),
             learner_expiry: Duration::from_secs(300),
             snapshot_every_entries: 4096,

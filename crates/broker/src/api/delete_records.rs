@@ -1,11 +1,12 @@
 //! DeleteRecords (21): moves the log start of partitions up.
 //!
-//! v2 flexible. Answered once every in-sync replica has moved its own log start, so that no later leader shows the records
+//! v2 flexible. Topics of the cluster's own and those that are only compacted are refused, as in Kafka. Answered once every in-sync replica has moved its own log start, so that no later leader shows the records
 //! again.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use tidelog_metadata::is_internal_topic;
 use tidelog_wire::ErrorCode;
 use tidelog_wire::messages::delete_records_request::DeleteRecordsPartition;
 use tidelog_wire::messages::delete_records_response::{DeleteRecordsPartitionResult, DeleteRecordsTopicResult};
@@ -15,7 +16,7 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
 use super::{Api, Context};
-use crate::partition::{PartitionHandle, TrimError, fetch_error_code};
+use crate::partition::{TrimError, fetch_error_code};
 
 /// Kafka's "everything that is committed".
 const HIGH_WATERMARK: i64 = -1;
@@ -33,10 +34,8 @@ impl Api for DeleteRecords {
             .topics
             .iter()
             .map(|topic| {
-                let begin = |asked: &DeleteRecordsPartition| {
-                    let host = context.shard.partition(&topic.name, PartitionIndex(asked.partition_index));
-                    (asked.partition_index, host.and_then(|host| begin(&context, &host, asked.offset)))
-                };
+                let begin =
+                    |asked: &DeleteRecordsPartition| (asked.partition_index, begin(&context, &topic.name, asked));
                 (topic.name.clone(), topic.partitions.iter().map(begin).collect::<Vec<_>>())
             })
             .collect();
@@ -52,10 +51,19 @@ impl Api for DeleteRecords {
     }
 }
 
-fn begin(context: &Context, host: &PartitionHandle, offset: i64) -> Result<oneshot::Receiver<Offset>, ErrorCode> {
+fn begin(
+    context: &Context,
+    topic: &str,
+    asked: &DeleteRecordsPartition,
+) -> Result<oneshot::Receiver<Offset>, ErrorCode> {
+    if is_internal_topic(topic) {
+        return Err(ErrorCode::INVALID_TOPIC_EXCEPTION);
+    }
+    let host = context.shard.partition(topic, PartitionIndex(asked.partition_index))?;
     host.check_leader(None).map_err(fetch_error_code)?;
-    let offset = (offset != HIGH_WATERMARK).then_some(Offset(offset));
+    let offset = (asked.offset != HIGH_WATERMARK).then_some(Offset(asked.offset));
     host.delete_records(&context.shard, offset).map_err(|error| match error {
+        TrimError::OnlyCompacted => ErrorCode::POLICY_VIOLATION,
         TrimError::OutOfRange => ErrorCode::OFFSET_OUT_OF_RANGE,
         TrimError::Storage => ErrorCode::KAFKA_STORAGE_ERROR,
     })

@@ -20,6 +20,8 @@ pub(super) struct TrimWaiter {
 pub(crate) enum TrimError {
     /// Beyond the high watermark, or negative.
     OutOfRange,
+    /// The topic is compacted and nothing else: its records go by key.
+    OnlyCompacted,
     Storage,
 }
 
@@ -33,6 +35,9 @@ impl PartitionHost {
     ) -> Result<oneshot::Receiver<Offset>, TrimError> {
         let mut state = self.state.borrow_mut();
         let state = &mut *state;
+        if state.log.as_ref().is_some_and(|log| log.config().cleanup_compact && !log.config().cleanup_delete) {
+            return Err(TrimError::OnlyCompacted);
+        }
         let high_watermark = state.protocol.high_watermark();
         let offset = offset.unwrap_or(high_watermark);
         if offset < Offset::ZERO || offset > high_watermark {

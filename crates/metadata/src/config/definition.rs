@@ -28,9 +28,9 @@ impl ConfigType {
 pub enum Update {
     /// Only in `server.properties`, at the next start.
     ReadOnly,
-    /// For one broker or for all.
+    /// For one broker.
     PerBroker,
-    /// As `PerBroker`, but meant to be the same everywhere.
+    /// For one broker or as the default of all.
     ClusterWide,
 }
 
@@ -104,7 +104,6 @@ constructors!(
     long = Long,
     double = Double,
     list = List,
-    class = Class,
     password = Password,
 );
 

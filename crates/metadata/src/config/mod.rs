@@ -4,7 +4,9 @@
 //! A value in force is found along a chain: the topic's own, the broker's dynamic, the cluster-wide dynamic,
 //! `server.properties`, the default ([`describe_topic`], [`describe_broker`], [`describe_group`], [`TopicConfig`]).
 
+mod defaults;
 mod definition;
+mod kafka_names;
 mod resolve;
 mod static_configs;
 mod suggestion;
@@ -12,6 +14,7 @@ mod table;
 mod topic_config;
 mod value;
 
+pub use defaults::{default_double, default_flag, default_ms, default_number, default_text};
 pub use definition::{ConfigDefinition, ConfigType, Effect, Synonym, Update};
 pub use resolve::{
     ConfigEntry, ConfigSource, ConfigSynonym, Resolver, describe_broker, describe_group, describe_topic,
@@ -24,16 +27,21 @@ pub use table::{
     broker_configs,
 };
 pub use topic_config::{CleanupPolicy, CompressionType, RecordValidation, TimestampType, TopicConfig};
-pub use value::{Valid, check_value, list_items};
+pub use value::{Valid, canonical, check_allowed, check_value, list_items};
 
 /// The definition of a topic config.
 pub fn topic_config(name: &str) -> Option<&'static ConfigDefinition> {
     TOPIC_CONFIGS.iter().find(|definition| definition.name == name)
 }
 
-/// The definition of a broker config. Synonyms of topic configs are broker configs too.
+/// The definition of a broker config, Kafka's own without effect included. Synonyms of topic configs are broker configs too.
 pub fn broker_config(name: &str) -> Option<&'static ConfigDefinition> {
-    broker_configs().find(|definition| definition.name == name)
+    known_broker_configs().find(|definition| definition.name == name)
+}
+
+/// Every name that is no typo in `server.properties`.
+pub fn known_broker_configs() -> impl Iterator<Item = &'static ConfigDefinition> {
+    broker_configs().chain(kafka_names::kafka_configs())
 }
 
 /// The definition of a group config.

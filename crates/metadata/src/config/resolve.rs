@@ -7,7 +7,7 @@ use tidelog_wire::Str;
 use tidelog_wire::types::BrokerId;
 
 use super::definition::{ConfigDefinition, Update};
-use super::{GROUP_CONFIGS, StaticConfigs, TOPIC_CONFIGS, broker_config, broker_configs};
+use super::{GROUP_CONFIGS, StaticConfigs, TOPIC_CONFIGS, broker_config, broker_configs, canonical};
 use crate::image::{ConfigResource, Image, Topic};
 
 const MIN_INSYNC_REPLICAS: &str = "min.insync.replicas";
@@ -265,7 +265,7 @@ fn entry_of(
         synonyms.push(ConfigSynonym { name: Str::from(default_name), value, source: ConfigSource::Default });
     }
     let (value, source) = match links.first() {
-        Some(link) => (Some(Str::from(link.converted().into_owned())), link.source),
+        Some(link) => (Some(Str::from(canonical(definition, &link.converted()).into_owned())), link.source),
         None => (default, ConfigSource::Default),
     };
     ConfigEntry {

@@ -1,5 +1,7 @@
 //! Is a value valid, and if not, in which sentence is that said.
 
+use std::borrow::Cow;
+
 use tidelog_wire::excerpt;
 
 use super::definition::{ConfigDefinition, ConfigType};
@@ -12,8 +14,10 @@ pub enum Valid {
     Between(i64, i64),
     /// One value, or a number in a range.
     OneOrBetween(i64, i64, i64),
-    /// Of a floating-point number.
+    /// Of a floating-point number: from 0 to 1.
     Ratio,
+    /// Of a floating-point number.
+    AboveZero,
     OneOf(&'static [&'static str]),
     /// Each item of a list.
     ItemsOf(&'static [&'static str]),
@@ -31,7 +35,7 @@ pub fn list_items(value: &str) -> impl Iterator<Item = &str> {
 /// Checks a value against its definition. The error is a sentence for people.
 pub fn check_value(definition: &ConfigDefinition, value: &str) -> Result<(), String> {
     let value = value.trim();
-    match check(definition, value) {
+    match check_allowed(definition, value) {
         Ok(()) => Ok(()),
         Err(allowed) => {
             let (value, name) = (excerpt(value), definition.name);
@@ -40,7 +44,22 @@ pub fn check_value(definition: &ConfigDefinition, value: &str) -> Result<(), Str
     }
 }
 
-fn check(definition: &ConfigDefinition, value: &str) -> Result<(), String> {
+/// A valid value as Kafka shows it: without blanks around it or its items, numbers and booleans in their usual form.
+pub fn canonical<'a>(definition: &ConfigDefinition, value: &'a str) -> Cow<'a, str> {
+    let value = value.trim();
+    match definition.kind {
+        ConfigType::Boolean => Cow::Owned(value.to_ascii_lowercase()),
+        ConfigType::Int | ConfigType::Short | ConfigType::Long => match value.parse::<i64>() {
+            Ok(number) => Cow::Owned(number.to_string()),
+            Err(_) => Cow::Borrowed(value),
+        },
+        ConfigType::List => Cow::Owned(list_items(value).collect::<Vec<_>>().join(",")),
+        ConfigType::Double | ConfigType::String | ConfigType::Class | ConfigType::Password => Cow::Borrowed(value),
+    }
+}
+
+/// Checks a trimmed value. The error is what is allowed: the end of the sentence "... must be".
+pub fn check_allowed(definition: &ConfigDefinition, value: &str) -> Result<(), String> {
     match definition.kind {
         ConfigType::Boolean => check_boolean(definition, value),
         ConfigType::Int => check_number(definition, value, i64::from(i32::MIN), i64::from(i32::MAX)),
@@ -87,12 +106,14 @@ fn in_range(number: i64, valid: Valid) -> bool {
 }
 
 fn check_double(definition: &ConfigDefinition, value: &str) -> Result<(), String> {
+    let (allowed, fits): (_, fn(f64) -> bool) = match definition.valid {
+        Valid::Ratio => ("a number from 0 to 1", |number| (0.0..=1.0).contains(&number)),
+        Valid::AboveZero => ("a number above zero", |number| number > 0.0),
+        _ => ("a number", |_| true),
+    };
     match value.parse::<f64>() {
-        Ok(number) if number.is_finite() && (definition.valid != Valid::Ratio || (0.0..=1.0).contains(&number)) => {
-            Ok(())
-        }
-        _ if definition.valid == Valid::Ratio => Err("a number from 0 to 1".to_owned()),
-        _ => Err("a number".to_owned()),
+        Ok(number) if number.is_finite() && fits(number) => Ok(()),
+        _ => Err(allowed.to_owned()),
     }
 }
 
@@ -158,6 +179,20 @@ mod tests {
         for (name, value, valid) in table {
             let definition = topic_config(name).expect(name);
             assert_eq!(check_value(definition, value).is_ok(), valid, "{name}={value}");
+        }
+    }
+
+    #[test]
+    fn a_value_is_shown_in_its_usual_form() {
+        let table = [
+            ("auto.create.topics.enable", " True", "true"),
+            ("num.partitions", " +03 ", "3"),
+            ("log.cleanup.policy", "delete , compact,", "delete,compact"),
+            ("broker.rack", " one two ", "one two"),
+            ("log.cleaner.min.cleanable.ratio", " 0.5", "0.5"),
+        ];
+        for (name, value, shown) in table {
+            assert_eq!(canonical(broker_config(name).expect(name), value), shown, "{name}={value:?}");
         }
     }
 

@@ -10,33 +10,17 @@ use super::reader::{InvalidSetting, Reader};
 const ASSIGNORS: [&str; 2] = ["uniform", "range"];
 
 pub fn read_groups(reader: &Reader<'_>) -> Result<GroupOptions, InvalidSetting> {
-    let default = GroupOptions::default();
     Ok(GroupOptions {
-        offsets_topic_partitions: reader.number(
-            "offsets.topic.num.partitions",
-            default.offsets_topic_partitions,
-            1..=10_000,
-        )?,
-        offsets_topic_replication_factor: reader.number(
-            "offsets.topic.replication.factor",
-            default.offsets_topic_replication_factor,
-            1..=i16::MAX,
-        )?,
-        offsets_topic_segment_bytes: reader.number(
-            "offsets.topic.segment.bytes",
-            default.offsets_topic_segment_bytes,
-            1..=i32::MAX,
-        )?,
+        offsets_topic_partitions: reader.number("offsets.topic.num.partitions")?,
+        offsets_topic_replication_factor: reader.number("offsets.topic.replication.factor")?,
+        offsets_topic_segment_bytes: reader.number("offsets.topic.segment.bytes")?,
         coordinator: Arc::new(read_coordinator(reader)?),
     })
 }
 
 fn read_coordinator(reader: &Reader<'_>) -> Result<GroupConfig, InvalidSetting> {
-    let default = GroupConfig::default();
-    let positive = |key, default: i32| reader.number(key, default, 1..=i32::MAX);
-    let minutes = (default.offsets_retention_ms / 60_000) as i32;
-    let session_min_ms = positive("group.min.session.timeout.ms", default.group_min_session_timeout_ms)?;
-    let session_max_ms = positive("group.max.session.timeout.ms", default.group_max_session_timeout_ms)?;
+    let session_min_ms = reader.number("group.min.session.timeout.ms")?;
+    let session_max_ms = reader.number("group.max.session.timeout.ms")?;
     let session_bounds =
         [("group.min.session.timeout.ms", session_min_ms), ("group.max.session.timeout.ms", session_max_ms)];
     check_order(reader, session_bounds)?;
@@ -46,63 +30,47 @@ fn read_coordinator(reader: &Reader<'_>) -> Result<GroupConfig, InvalidSetting> 
     Ok(GroupConfig {
         group_min_session_timeout_ms: session_min_ms,
         group_max_session_timeout_ms: session_max_ms,
-        group_initial_rebalance_delay_ms: reader.number(
-            "group.initial.rebalance.delay.ms",
-            default.group_initial_rebalance_delay_ms,
-            0..=i32::MAX,
-        )?,
-        group_max_size: positive("group.max.size", default.group_max_size as i32)? as usize,
+        group_initial_rebalance_delay_ms: reader.number("group.initial.rebalance.delay.ms")?,
+        group_max_size: reader.number("group.max.size")?,
         consumer_session_timeout_ms: session_ms,
         consumer_heartbeat_interval_ms: heartbeat_ms,
-        consumer_max_size: positive("group.consumer.max.size", default.consumer_max_size as i32)? as usize,
-        consumer_assignors: reader
-            .parsed("group.consumer.assignors", parse_assignors)?
-            .unwrap_or(default.consumer_assignors),
-        consumer_migration_policy: reader
-            .parsed("group.consumer.migration.policy", parse_migration_policy)?
-            .unwrap_or(default.consumer_migration_policy),
-        offset_metadata_max_bytes: reader.number(
-            "offset.metadata.max.bytes",
-            default.offset_metadata_max_bytes as i32,
-            0..=i32::MAX,
-        )? as usize,
-        offsets_retention_ms: i64::from(positive("offsets.retention.minutes", minutes)?) * 60_000,
-        offsets_retention_check_interval_ms: reader.number(
-            "offsets.retention.check.interval.ms",
-            default.offsets_retention_check_interval_ms,
-            1..=i64::MAX,
-        )?,
+        consumer_max_size: reader.number("group.consumer.max.size")?,
+        consumer_assignors: reader.parsed("group.consumer.assignors", parse_assignors)?,
+        consumer_migration_policy: reader.parsed("group.consumer.migration.policy", parse_migration_policy)?,
+        offset_metadata_max_bytes: reader.number("offset.metadata.max.bytes")?,
+        offsets_retention_ms: reader.number::<i64>("offsets.retention.minutes")? * 60_000,
+        offsets_retention_check_interval_ms: reader.number("offsets.retention.check.interval.ms")?,
     })
 }
 
-/// A setting of consumer groups, and the least and most that may be set for one group; each with Kafka's default.
+/// A setting of consumer groups, and the least and most that may be set for one group.
 struct Bounded {
-    value: (&'static str, i32),
-    min: (&'static str, i32),
-    max: (&'static str, i32),
+    value: &'static str,
+    min: &'static str,
+    max: &'static str,
 }
 
 const SESSION_TIMEOUT: Bounded = Bounded {
-    value: ("group.consumer.session.timeout.ms", 45_000),
-    min: ("group.consumer.min.session.timeout.ms", 45_000),
-    max: ("group.consumer.max.session.timeout.ms", 60_000),
+    value: "group.consumer.session.timeout.ms",
+    min: "group.consumer.min.session.timeout.ms",
+    max: "group.consumer.max.session.timeout.ms",
 };
 const HEARTBEAT_INTERVAL: Bounded = Bounded {
-    value: ("group.consumer.heartbeat.interval.ms", 5_000),
-    min: ("group.consumer.min.heartbeat.interval.ms", 5_000),
-    max: ("group.consumer.max.heartbeat.interval.ms", 15_000),
+    value: "group.consumer.heartbeat.interval.ms",
+    min: "group.consumer.min.heartbeat.interval.ms",
+    max: "group.consumer.max.heartbeat.interval.ms",
 };
 
 fn bounded(reader: &Reader<'_>, setting: &Bounded) -> Result<i32, InvalidSetting> {
-    let positive = |(key, default): (&'static str, i32)| reader.number(key, default, 1..=i32::MAX);
-    let (min, max, value) = (positive(setting.min)?, positive(setting.max)?, positive(setting.value)?);
-    check_order(reader, [(setting.min.0, min), (setting.max.0, max)])?;
-    if reader.text(setting.value.0).is_some() && !(min..=max).contains(&value) {
-        let allowed = format!("between {}, which is {min}, and {}, which is {max}", setting.min.0, setting.max.0);
-        return Err(reader.invalid(setting.value.0, allowed));
+    let (min, max) = (reader.number(setting.min)?, reader.number(setting.max)?);
+    let value = reader.number(setting.value)?;
+    check_order(reader, [(setting.min, min), (setting.max, max)])?;
+    if reader.text(setting.value).is_some() && !(min..=max).contains(&value) {
+        let allowed = format!("between {}, which is {min}, and {}, which is {max}", setting.min, setting.max);
+        return Err(reader.invalid(setting.value, allowed));
     }
-    check_order(reader, [(setting.min.0, min), (setting.value.0, value)])?;
-    check_order(reader, [(setting.value.0, value), (setting.max.0, max)])?;
+    check_order(reader, [(setting.min, min), (setting.value, value)])?;
+    check_order(reader, [(setting.value, value), (setting.max, max)])?;
     Ok(value)
 }
 
@@ -119,7 +87,7 @@ fn check_order(reader: &Reader<'_>, [low, high]: [(&'static str, i32); 2]) -> Re
 
 /// A member whose heartbeats are as far apart as its session is long would be dropped again and again.
 fn check_silence(reader: &Reader<'_>, heartbeat_ms: i32, session_ms: i32) -> Result<(), InvalidSetting> {
-    let (heartbeat, session) = (HEARTBEAT_INTERVAL.value.0, SESSION_TIMEOUT.value.0);
+    let (heartbeat, session) = (HEARTBEAT_INTERVAL.value, SESSION_TIMEOUT.value);
     if heartbeat_ms < session_ms {
         return Ok(());
     }

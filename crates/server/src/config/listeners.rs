@@ -40,10 +40,10 @@ pub fn parse_listeners(value: &str) -> Result<Vec<Listener>, Allowed> {
     for (index, one) in listeners.iter().enumerate() {
         let earlier = &listeners[..index];
         if earlier.iter().any(|other| other.name == one.name) {
-            return Err(format!("listeners with different names, but {} stands there twice", one.name));
+            return Err(format!("listeners with distinct names; {} appears twice", one.name));
         }
         if one.port != 0 && earlier.iter().any(|other| other.port == one.port && other.host == one.host) {
-            return Err(format!("listeners with different ports, but {} is used twice", one.port));
+            return Err(format!("listeners with distinct ports; {} appears twice", one.port));
         }
     }
     Ok(listeners)
@@ -68,22 +68,6 @@ pub fn parse_host_port(text: &str) -> Option<(String, u16)> {
         None => host,
     };
     Some((host.to_owned(), port.parse().ok()?))
-}
-
-/// `NAME:PROTOCOL,...`. Only PLAINTEXT is served so far.
-pub fn check_security_protocol_map(value: &str) -> Result<(), Allowed> {
-    for item in items(value) {
-        let shape = || "a list of NAME:PROTOCOL, for example PLAINTEXT:PLAINTEXT".to_owned();
-        let (name, protocol) = item.split_once(':').ok_or_else(shape)?;
-        match protocol.to_ascii_uppercase().as_str() {
-            "PLAINTEXT" => {}
-            "SSL" | "SASL_PLAINTEXT" | "SASL_SSL" => {
-                return Err(format!("PLAINTEXT for every listener: {protocol} (of {name}) is not served yet"));
-            }
-            _ => return Err(shape()),
-        }
-    }
-    Ok(())
 }
 
 /// A comma-separated list without its blanks and empty items.
@@ -116,17 +100,8 @@ mod tests {
         for bad in ["", ":9092", "A://", "A://h", "A://h:port", "A://h:70000", "A://::1:9", "://h:1", "A B://h:1"] {
             assert!(parse_listeners(bad).is_err(), "{bad}");
         }
-        assert!(parse_listeners("A://:1,A://:2").unwrap_err().contains("A stands there twice"));
-        assert!(parse_listeners("A://:1,B://:1").unwrap_err().contains("1 is used twice"));
+        assert!(parse_listeners("A://:1,A://:2").unwrap_err().contains("A appears twice"));
+        assert!(parse_listeners("A://:1,B://:1").unwrap_err().contains("1 appears twice"));
         assert!(parse_listeners("A://h:1,B://g:1").is_ok());
-    }
-
-    #[test]
-    fn the_security_map_takes_plaintext_alone() {
-        assert_eq!(check_security_protocol_map("CONTROLLER:PLAINTEXT,X:plaintext"), Ok(()));
-        assert!(check_security_protocol_map("X:SASL_SSL").unwrap_err().contains("not served yet"));
-        for bad in ["X", "X:Y", "X:PLAINTEXT,Y"] {
-            assert!(check_security_protocol_map(bad).is_err(), "{bad}");
-        }
     }
 }

@@ -1,11 +1,13 @@
 //! Settings: raw text from several sources, read once into a validated [`NodeConfig`].
 
+pub mod addresses;
 pub mod groups;
 pub mod limits;
 pub mod listeners;
 pub mod names;
 pub mod node;
 pub mod properties;
+pub mod protocols;
 pub mod quorum;
 pub mod reader;
 pub mod source;

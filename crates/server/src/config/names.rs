@@ -1,12 +1,9 @@
 //! Which property names exist: what is served here, what is Kafka's but has no effect here, what nobody knows.
 
-use tidelog_metadata::config::{Effect, broker_config, broker_configs, check_value, nearest_name};
+use tidelog_metadata::config::{Effect, broker_config, check_value, known_broker_configs, nearest_name};
 
 use super::reader::InvalidSetting;
 use super::source::RawConfig;
-
-/// Kafka's names, so that a file taken from Kafka is not called full of typos.
-const KAFKA_NAMES: &str = include_str!("kafka_names.txt");
 
 /// Prefixes under which Kafka takes any name (per-listener settings, plug-ins' own).
 const KAFKA_PREFIXES: [&str; 5] = ["listener.name.", "sasl.", "ssl.", "remote.log.", "config.providers."];
@@ -14,7 +11,7 @@ const KAFKA_PREFIXES: [&str; 5] = ["listener.name.", "sasl.", "ssl.", "remote.lo
 /// Names of a configuration that will do nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ineffective {
-    /// Kafka's own, not served (yet).
+    /// Kafka's or ours, without effect (yet).
     pub accepted: Vec<String>,
     /// Nobody's, with the nearest known name where one is near.
     pub unknown: Vec<(String, Option<&'static str>)>,
@@ -55,22 +52,19 @@ pub fn ineffective(raw: &RawConfig, read: &[&str]) -> Ineffective {
         |key: &str| read.contains(&key) || broker_config(key).is_some_and(|d| d.effect == Effect::Implemented);
     let mut found = Ineffective::default();
     for (key, _) in raw.iter().filter(|(key, _)| !is_served(key)) {
-        if broker_config(key).is_some() || is_kafkas(key) {
+        if is_known(key) {
             found.accepted.push(key.to_owned());
         } else {
-            let ours = broker_configs().map(|definition| definition.name);
-            found.unknown.push((key.to_owned(), nearest_name(key, ours.chain(kafka_names()))));
+            let names = known_broker_configs().map(|definition| definition.name);
+            found.unknown.push((key.to_owned(), nearest_name(key, names)));
         }
     }
     found
 }
 
-fn is_kafkas(key: &str) -> bool {
-    kafka_names().any(|name| name == key) || KAFKA_PREFIXES.iter().any(|prefix| key.starts_with(prefix))
-}
-
-fn kafka_names() -> impl Iterator<Item = &'static str> {
-    KAFKA_NAMES.lines().filter(|line| !line.starts_with('#'))
+/// Kafka's names too, so that a file taken from Kafka is not called full of typos.
+fn is_known(key: &str) -> bool {
+    broker_config(key).is_some() || KAFKA_PREFIXES.iter().any(|prefix| key.starts_with(prefix))
 }
 
 #[cfg(test)]
@@ -91,16 +85,17 @@ mod tests {
             ("num.partitions", "1"),
             ("our.own", "1"),
             ("num.io.threads", "8"),
+            ("num.shards", "4"),
             ("listener.name.x.ssl.key", "k"),
             ("num.partition", "1"),
             ("not.like.anything", "1"),
         ]);
         let found = ineffective(&settings, &["our.own"]);
-        assert_eq!(found.accepted, ["listener.name.x.ssl.key", "num.io.threads"]);
+        assert_eq!(found.accepted, ["listener.name.x.ssl.key", "num.io.threads", "num.shards"]);
         assert_eq!(
             found.warnings(),
             [
-                "accepted without effect: listener.name.x.ssl.key, num.io.threads",
+                "accepted without effect: listener.name.x.ssl.key, num.io.threads, num.shards",
                 "unknown property not.like.anything",
                 "unknown property num.partition, did you mean num.partitions?",
             ]

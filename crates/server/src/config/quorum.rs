@@ -16,7 +16,7 @@ pub fn parse_voters(value: &str) -> Result<Vec<Voter>, Allowed> {
     }
     for (index, voter) in voters.iter().enumerate() {
         if voters[..index].iter().any(|other| other.id == voter.id) {
-            return Err(format!("voters with different ids, but {} stands there twice", voter.id));
+            return Err(format!("a list of distinct voter ids; {} appears twice", voter.id));
         }
     }
     Ok(voters)
@@ -49,6 +49,6 @@ mod tests {
         for bad in ["", "a:1", "x@a:1", "-1@a:1", "1@a", "1@:1", "1@a:0", "1@a:1:2"] {
             assert!(parse_voters(bad).is_err(), "{bad}");
         }
-        assert!(parse_voters("1@a:1,1@b:1").unwrap_err().contains("1 stands there twice"));
+        assert!(parse_voters("1@a:1,1@b:1").unwrap_err().contains("1 appears twice"));
     }
 }

@@ -1,10 +1,11 @@
-//! Reads typed values out of a [`RawConfig`] and remembers which names were asked for, so that the list of served
-//! properties is the code that serves them.
+//! Reads typed values out of a [`RawConfig`] and remembers which names were asked for, so that a test can hold the table of
+//! configs against the code that reads them. Types, ranges and defaults are the table's.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
-use std::fmt::Display;
-use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use tidelog_metadata::config::{ConfigDefinition, broker_config, check_allowed};
 
 use super::listeners::Allowed;
 use super::source::{Origin, RawConfig};
@@ -37,8 +38,13 @@ impl<'a> Reader<'a> {
         self.raw.get(key).map(|setting| setting.value.trim()).filter(|value| !value.is_empty())
     }
 
-    pub fn text_or(&self, key: &'static str, default: &str) -> String {
-        self.text(key).unwrap_or(default).to_owned()
+    /// What was said if it is valid, else the default; empty where there is neither.
+    fn value(&self, key: &'static str) -> Result<&'a str, InvalidSetting> {
+        let definition = definition(key);
+        match self.text(key) {
+            Some(text) => check_allowed(definition, text).map(|()| text).map_err(|allowed| self.invalid(key, allowed)),
+            None => Ok(definition.default.unwrap_or_default()),
+        }
     }
 
     /// `parse` says on failure what is allowed.
@@ -46,31 +52,36 @@ impl<'a> Reader<'a> {
         &self,
         key: &'static str,
         parse: impl FnOnce(&str) -> Result<T, Allowed>,
+    ) -> Result<T, InvalidSetting> {
+        parse(self.value(key)?).map_err(|allowed| self.invalid(key, allowed))
+    }
+
+    /// As [`Reader::parsed`], where there may be nothing to parse.
+    pub fn parsed_if_set<T>(
+        &self,
+        key: &'static str,
+        parse: impl FnOnce(&str) -> Result<T, Allowed>,
     ) -> Result<Option<T>, InvalidSetting> {
-        let Some(value) = self.text(key) else {
-            return Ok(None);
-        };
-        parse(value).map(Some).map_err(|allowed| self.invalid(key, allowed))
+        self.text(key).map(|_| self.parsed(key, parse)).transpose()
     }
 
-    pub fn number<T>(&self, key: &'static str, default: T, range: RangeInclusive<T>) -> Result<T, InvalidSetting>
-    where
-        T: std::str::FromStr + PartialOrd + Display,
-    {
-        let parse = |value: &str| match value.parse::<T>() {
-            Ok(number) if range.contains(&number) => Ok(number),
-            _ => Err(format!("a whole number from {} to {}", range.start(), range.end())),
-        };
-        Ok(self.parsed(key, parse)?.unwrap_or(default))
+    /// A whole number of the table's range that fits into `T`.
+    pub fn number<T: TryFrom<i64>>(&self, key: &'static str) -> Result<T, InvalidSetting> {
+        let fit = |value: &str| value.parse::<i64>().ok().and_then(|number| T::try_from(number).ok());
+        self.parsed(key, |value| fit(value).ok_or_else(|| "a smaller number".to_owned()))
     }
 
-    pub fn flag(&self, key: &'static str, default: bool) -> Result<bool, InvalidSetting> {
-        let parse = |value: &str| match value.to_ascii_lowercase().as_str() {
-            "true" => Ok(true),
-            "false" => Ok(false),
-            _ => Err("true or false".to_owned()),
-        };
-        Ok(self.parsed(key, parse)?.unwrap_or(default))
+    pub fn double(&self, key: &'static str) -> Result<f64, InvalidSetting> {
+        self.parsed(key, |value| value.parse().map_err(|_| "a number".to_owned()))
+    }
+
+    pub fn flag(&self, key: &'static str) -> Result<bool, InvalidSetting> {
+        Ok(self.value(key)?.eq_ignore_ascii_case("true"))
+    }
+
+    /// A time in milliseconds.
+    pub fn ms(&self, key: &'static str) -> Result<Duration, InvalidSetting> {
+        self.number(key).map(Duration::from_millis)
     }
 
     /// A complaint about the value that `key` has, or about its absence.
@@ -84,6 +95,13 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// A setting of one listener (`listener.name.{name}.max.connections`) is what the one of all listeners is.
+fn definition(key: &'static str) -> &'static ConfigDefinition {
+    let of_listener = key.strip_prefix("listener.name.").and_then(|rest| rest.split_once('.'));
+    let name = of_listener.map_or(key, |(_, name)| name);
+    broker_config(name).unwrap_or_else(|| unreachable!("{key} is read and must be in the table"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -95,11 +113,11 @@ mod tests {
         raw.set("delete.topic.enable", "yes");
         let reader = Reader::new(&raw);
         assert_eq!(
-            reader.number("num.partitions", 1, 1..=100).unwrap_err().to_string(),
-            "--override: num.partitions=many is not valid: must be a whole number from 1 to 100"
+            reader.number::<i32>("num.partitions").unwrap_err().to_string(),
+            "--override: num.partitions=many is not valid: must be a whole number of at least 1"
         );
         assert_eq!(
-            reader.flag("delete.topic.enable", true).unwrap_err().to_string(),
+            reader.flag("delete.topic.enable").unwrap_err().to_string(),
             "--override: delete.topic.enable=yes is not valid: must be true or false"
         );
         assert_eq!(reader.served(), ["delete.topic.enable", "num.partitions"]);
@@ -108,7 +126,7 @@ mod tests {
     #[test]
     fn an_empty_value_is_as_good_as_none() {
         let mut raw = RawConfig::default();
-        raw.set("num.partitions", " ");
-        assert_eq!(Reader::new(&raw).number("num.partitions", 7, 1..=100), Ok(7));
+        raw.set("offsets.topic.num.partitions", " ");
+        assert_eq!(Reader::new(&raw).number("offsets.topic.num.partitions"), Ok(50));
     }
 }

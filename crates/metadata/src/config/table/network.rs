@@ -6,29 +6,46 @@ use crate::config::definition::{ConfigDefinition, int, list, long, string};
 use crate::config::value::Valid;
 
 pub(super) const NETWORK: &[ConfigDefinition] = &[
-    list("listeners", "PLAINTEXT://:9092", Implemented, "Where the node listens, as NAME://host:port."),
-    list("advertised.listeners", "", Implemented, "What clients and other brokers are told to connect to.")
-        .without_default(),
+    list("listeners", "PLAINTEXT://:9092", Implemented, "The addresses to listen on, as NAME://host:port."),
     list(
-        "listener.security.protocol.map",
-        "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT,SASL_SSL:SASL_SSL",
+        "advertised.listeners",
+        "",
         Implemented,
-        "Which security protocol each listener name stands for.",
+        "The addresses that clients and other brokers connect to. Unless set, those of listeners.",
+    )
+    .without_default(),
+    string(
+        "listener.security.protocol.map",
+        "SASL_SSL:SASL_SSL,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT",
+        Implemented,
+        "The security protocol of each listener name. A listener must use PLAINTEXT: TLS and SASL are not supported yet.",
     ),
-    list("controller.listener.names", "CONTROLLER", Implemented, "The listeners of the controller."),
-    string("inter.broker.listener.name", "", Implemented, "The listener that brokers reach each other on.")
-        .without_default(),
-    int("max.connections", INT_MAX, Implemented, "Connections the broker holds at once.")
+    list("controller.listener.names", "CONTROLLER", Implemented, "The names of the controller's listeners."),
+    string(
+        "inter.broker.listener.name",
+        "",
+        Implemented,
+        "The listener that brokers use among themselves. Unless set, PLAINTEXT or else the first one.",
+    )
+    .without_default(),
+    int("max.connections", INT_MAX, Implemented, "The most connections the broker holds at once.")
         .valid(Valid::AtLeast(0))
         .cluster_wide(),
-    int("max.connections.per.ip", INT_MAX, Implemented, "Connections from one address.")
+    int("max.connections.per.ip", INT_MAX, Implemented, "The most connections from one IP address.")
         .valid(Valid::AtLeast(0))
         .cluster_wide(),
-    int("max.connection.creation.rate", INT_MAX, Implemented, "Connections taken per second.")
+    int("max.connection.creation.rate", INT_MAX, Implemented, "The most connections the broker accepts per second.")
         .valid(Valid::AtLeast(0))
         .cluster_wide(),
-    long("connections.max.idle.ms", "600000", Implemented, "A connection without requests is closed after this time."),
-    int("socket.request.max.bytes", "104857600", Implemented, "Largest request taken.").valid(Valid::AtLeast(1)),
-    int("queued.max.requests", "500", Implemented, "Requests waiting before the network is not read any more.")
+    long("connections.max.idle.ms", "600000", Implemented, "How long a connection may be idle before it is closed.")
         .valid(Valid::AtLeast(1)),
+    int("socket.request.max.bytes", "104857600", Implemented, "The largest request the broker accepts.")
+        .valid(Valid::AtLeast(1)),
+    int(
+        "queued.max.requests",
+        "500",
+        Implemented,
+        "Unanswered requests per connection above which the broker stops reading from it.",
+    )
+    .valid(Valid::AtLeast(1)),
 ];

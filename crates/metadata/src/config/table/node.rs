@@ -5,25 +5,34 @@ use crate::config::definition::{ConfigDefinition, int, list, string};
 use crate::config::value::Valid;
 
 pub(super) const NODE: &[ConfigDefinition] = &[
-    int("node.id", "1", Implemented, "Names the node in its cluster.").valid(Valid::AtLeast(0)),
-    list("process.roles", "broker,controller", Implemented, "What the node is.")
+    int("node.id", "1", Implemented, "Identifies the node. A node that is a cluster by itself may leave it out.")
+        .valid(Valid::AtLeast(0)),
+    int("broker.id", "-1", Implemented, "The older name of node.id.").valid(Valid::AtLeast(-1)),
+    list("process.roles", "broker,controller", Implemented, "The roles of the node.")
         .valid(Valid::ItemsOf(&["broker", "controller"])),
-    string("cluster.id", "", Implemented, "The cluster to found or to belong to.").without_default(),
-    string("broker.rack", "", Implemented, "Where the broker stands; replicas are spread over racks.")
+    string(
+        "cluster.id",
+        "",
+        Implemented,
+        "The cluster that the node founds or belongs to. Not a Kafka property; in the environment, CLUSTER_ID.",
+    )
+    .without_default(),
+    string("broker.rack", "", Implemented, "The rack of the broker. A topic's replicas are spread over racks.")
         .without_default(),
-    list("log.dirs", "tidelog-data", Implemented, "Where the node keeps its data."),
+    list("log.dir", "./tidelog-data", Implemented, "The data directory, unless log.dirs is set."),
+    list("log.dirs", "", Implemented, "The data directory. Only one is supported.").without_default(),
     int(
         "num.shards",
         "0",
         WithoutEffect,
-        "Threads that partitions and connections are spread over; 0 is one per core. Not implemented \
-         yet: one thread serves them all. Not a Kafka name.",
+        "The number of threads that share partitions and connections; 0 means one per core. Not implemented yet: \
+         one thread serves them all. Not a Kafka property.",
     )
     .valid(Valid::AtLeast(0)),
     string(
         "admin.listener",
         "http://127.0.0.1:9644",
         Implemented,
-        "Where metrics and health are served. Not a Kafka name.",
+        "The address that serves metrics and health checks, or none. Not a Kafka property.",
     ),
 ];

@@ -5,13 +5,20 @@ use crate::config::definition::{ConfigDefinition, boolean, int, long};
 use crate::config::value::Valid;
 
 pub(super) const TOPICS: &[ConfigDefinition] = &[
-    boolean("auto.create.topics.enable", "true", Implemented, "Whether a topic that a client asks for is created."),
-    int("num.partitions", "1", Implemented, "Partitions of a topic created without a number.").valid(Valid::AtLeast(1)),
+    boolean(
+        "auto.create.topics.enable",
+        "true",
+        Implemented,
+        "Whether the broker creates a missing topic when a client asks for it.",
+    ),
+    int("num.partitions", "1", Implemented, "The number of partitions of a topic created without one.")
+        .valid(Valid::AtLeast(1)),
     int(
         "default.replication.factor",
         "",
         Implemented,
-        "Replicas of a topic created without a number; unless set, 3 or as many as there are brokers (Kafka: 1).",
+        "The replication factor of a topic created without one. Unless set, 3 or the number of brokers if that is \
+         lower (Kafka: 1).",
     )
     .without_default()
     .valid(Valid::AtLeast(1)),
@@ -20,7 +27,7 @@ pub(super) const TOPICS: &[ConfigDefinition] = &[
         "min.insync.replicas",
         "",
         Implemented,
-        "In-sync replicas without which acks=all is refused; unless set, half of the replicas rounded up (Kafka: 1).",
+        "How many in-sync replicas acks=all requires. Unless set, half of the replicas, rounded up (Kafka: 1).",
     )
     .without_default()
     .valid(Valid::AtLeast(1))
@@ -29,20 +36,20 @@ pub(super) const TOPICS: &[ConfigDefinition] = &[
         "unclean.leader.election.enable",
         "false",
         Implemented,
-        "Whether a replica that may lack acknowledged records may lead when no other is left.",
+        "Whether a replica that may lack acknowledged records can become leader if no other is left.",
     )
     .cluster_wide(),
     boolean(
         "auto.leader.rebalance.enable",
         "true",
         Implemented,
-        "Whether leaderships go back to preferred replicas by themselves.",
+        "Whether leadership returns to the preferred replicas automatically.",
     ),
     long(
         "leader.imbalance.check.interval.seconds",
         "300",
         Implemented,
-        "Time between two checks for leaderships to move back.",
+        "The time between two checks for leaderships to return.",
     )
     .valid(Valid::AtLeast(1)),
 ];

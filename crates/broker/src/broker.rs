@@ -13,11 +13,11 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::spawn_local;
 use tracing::info;
 
-use crate::admin_http::{self, ScrapeRequest};
 use crate::flusher::{DiskPool, Heartbeats, ShardBeat};
 use crate::metadata_applier::MetadataApplier;
 use crate::net::{BoundListener, sweep_connections};
 use crate::options::BrokerOptions;
+use crate::probe::{self, BrokerProbe, Question};
 use crate::recovery::{self, Recovered};
 use crate::shard::Shard;
 use crate::timers::Timers;
@@ -32,8 +32,6 @@ pub struct Broker;
 pub enum StartError {
     #[error("cannot listen on {address}: {source}")]
     Listen { address: SocketAddr, source: std::io::Error },
-    #[error("cannot listen on {address} (admin.listener): {source}")]
-    AdminListen { address: SocketAddr, source: std::io::Error },
     #[error("no listener is named {0}, which inter.broker.listener.name asks for")]
     NoInterBrokerListener(String),
     #[error("cannot use log directory: {0}")]
@@ -45,34 +43,25 @@ pub enum StartError {
 /// A running broker. Dropping it without [`BrokerHandle::shutdown`] leaves it running.
 pub struct BrokerHandle {
     listeners: Vec<(String, SocketAddr)>,
-    admin_address: Option<SocketAddr>,
+    probe: BrokerProbe,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<std::thread::JoinHandle<()>>,
 }
 
 impl Broker {
     /// Starts the broker's threads. Returns once its sockets are bound; recovery, registration and the first
-    /// leaderships follow by themselves (`/readyz` tells). Call it on the control runtime, where the admin listener
-    /// is served.
+    /// leaderships follow by themselves ([`BrokerProbe::readiness`] tells).
     pub async fn start(options: BrokerOptions, controller: ControllerHandle) -> Result<BrokerHandle, StartError> {
         let listeners = bind(&options)?;
         let addresses = listeners.iter().map(|listener| (listener.info.name.clone(), listener.local_addr)).collect();
         let heartbeats = Arc::new(Heartbeats::new(options.disk.threads));
-        let (scrapes, scraped) = mpsc::channel(4);
-        let admin_address = match options.admin_listener {
-            Some(address) => Some(
-                admin_http::serve(address, scrapes, Arc::clone(&heartbeats))
-                    .await
-                    .map_err(|source| StartError::AdminListen { address, source })?,
-            ),
-            None => None,
-        };
+        let (probe, questions) = BrokerProbe::new(Arc::clone(&heartbeats));
         let (stop, stopped) = oneshot::channel();
         let name = format!("broker-{}", options.node_id);
-        let parts = Parts { options, controller, listeners, heartbeats, scraped, stopped };
+        let parts = Parts { options, controller, listeners, heartbeats, questions, stopped };
         let thread =
             std::thread::Builder::new().name(name).spawn(move || run_shard(parts)).map_err(StartError::Thread)?;
-        Ok(BrokerHandle { listeners: addresses, admin_address, stop: Some(stop), thread: Some(thread) })
+        Ok(BrokerHandle { listeners: addresses, probe, stop: Some(stop), thread: Some(thread) })
     }
 }
 
@@ -88,9 +77,9 @@ impl BrokerHandle {
         &self.listeners
     }
 
-    /// Where `/metrics`, `/livez` and `/readyz` are served.
-    pub fn admin_address(&self) -> Option<SocketAddr> {
-        self.admin_address
+    /// Answers for metrics and health from any thread.
+    pub fn probe(&self) -> BrokerProbe {
+        self.probe.clone()
     }
 
     /// Whether the broker has ended by itself because it cannot go on; the log says why.
@@ -129,7 +118,7 @@ struct Parts {
     controller: ControllerHandle,
     listeners: Vec<BoundListener>,
     heartbeats: Arc<Heartbeats>,
-    scraped: mpsc::Receiver<ScrapeRequest>,
+    questions: mpsc::Receiver<Question>,
     stopped: oneshot::Receiver<()>,
 }
 
@@ -151,13 +140,13 @@ fn run_shard(parts: Parts) {
 
 /// A broker's life on its shard: recovery, registration, service, hand-over, end.
 async fn live(parts: Parts) -> Result<(), StartError> {
-    let Parts { options, controller, listeners, heartbeats, scraped, mut stopped } = parts;
+    let Parts { options, controller, listeners, heartbeats, questions, mut stopped } = parts;
     let registration = registration(&options, &controller, &listeners);
     let (log_dir, start) = open_log_dir(&options, &controller)?;
     let name = format!("broker-{}", options.node_id);
     let disk = DiskPool::start(&name, options.disk.threads, Arc::clone(&heartbeats)).map_err(StartError::Thread)?;
     let shard = Shard::new(options, controller, log_dir, disk, heartbeats);
-    spawn_services(&shard, listeners, scraped);
+    spawn_services(&shard, listeners, questions);
     let recovered = recovery::recover(&shard, start).await;
     let session = open_session(&shard, registration, &recovered);
     spawn_local(contact::watch_controller(Rc::clone(&shard), session.state()));
@@ -178,13 +167,13 @@ async fn live(parts: Parts) -> Result<(), StartError> {
 fn open_log_dir(options: &BrokerOptions, controller: &ControllerHandle) -> Result<(LogDir, LogDirStart), StorageError> {
     let limits = LogDirOptions {
         open_files_max: options.disk.open_files_max,
+        reserve_bytes: options.disk.reserve_bytes,
         producer_id_expiration_ms: options.disk.producer_id_expiration.as_millis() as i64,
-        ..LogDirOptions::default()
     };
     LogDir::open(Arc::new(RealDisk), &options.log_dir, controller.node().directory_id, limits)
 }
 
-fn spawn_services(shard: &Rc<Shard>, listeners: Vec<BoundListener>, scraped: mpsc::Receiver<ScrapeRequest>) {
+fn spawn_services(shard: &Rc<Shard>, listeners: Vec<BoundListener>, questions: mpsc::Receiver<Question>) {
     for listener in listeners {
         spawn_local(listener.serve(Rc::clone(shard)));
     }
@@ -197,7 +186,7 @@ fn spawn_services(shard: &Rc<Shard>, listeners: Vec<BoundListener>, scraped: mps
     spawn_local(background::keep_house(Rc::clone(shard)));
     spawn_local(crate::cleaner::clean_logs(Rc::clone(shard)));
     spawn_local(checkpoint::keep(Rc::clone(shard)));
-    spawn_local(admin_http::answer_scrapes(Rc::clone(shard), scraped));
+    spawn_local(probe::answer(Rc::clone(shard), questions));
     spawn_local(ShardBeat::new(Arc::clone(&shard.heartbeats)).run());
 }
 

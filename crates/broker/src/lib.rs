@@ -6,7 +6,6 @@
 //! Everything the broker knows of the cluster comes from the controller's image (`metadata_applier`).
 #![forbid(unsafe_code)]
 
-mod admin_http;
 mod api;
 mod background;
 mod broker;
@@ -20,16 +19,19 @@ mod coordinator_host;
 mod damage;
 mod deleted_topics;
 mod dispatch;
+mod exposition;
 mod fetch;
 mod fetcher;
 mod flusher;
 mod isr;
 mod metadata_applier;
 mod metrics;
+mod metrics_text;
 mod net;
 mod options;
 mod partition;
 mod peers;
+mod probe;
 mod producer_ids;
 mod recovery;
 mod shard;
@@ -39,8 +41,10 @@ mod timers;
 mod turn;
 
 pub use broker::{Broker, BrokerHandle, StartError};
+pub use metrics_text::{METRICS_CONTENT_TYPE, MetricsText};
 pub use options::{
     BrokerOptions, CleanerOptions, DiskOptions, GroupOptions, ListenerOptions, NetworkLimits, ReplicaOptions,
 };
+pub use probe::{BrokerProbe, Readiness};
 pub use tidelog_commitlog::CleanerLimits;
 pub use tidelog_coordinator::{GroupConfig, MigrationPolicy};

@@ -1,7 +1,7 @@
 //! Counters of one shard: plain cells, read only when a scrape asks the shard for a copy.
 //!
 //! Names in the exposition are those of Kafka's JMX exporter, so that existing dashboards work
-//! ([`crate::admin_http`] writes them).
+//! ([`crate::exposition`] writes them).
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;

@@ -37,8 +37,6 @@ pub struct BrokerOptions {
     pub listeners: Vec<ListenerOptions>,
     /// `inter.broker.listener.name`: the listener on which replica fetches count.
     pub inter_broker_listener: String,
-    /// `admin.listener`: `/metrics`, `/livez`, `/readyz`. `None` serves none.
-    pub admin_listener: Option<SocketAddr>,
     /// `log.dirs`, of which a broker has one.
     pub log_dir: PathBuf,
     /// Static broker configuration by Kafka's key, as set by the operator (not the defaults). Topic
@@ -139,6 +137,8 @@ pub struct DiskOptions {
     pub stall_after: Duration,
     /// Open segment files a log dir may hold.
     pub open_files_max: usize,
+    /// `log.dir.reserve.bytes`: producers are refused when the disk has less left.
+    pub reserve_bytes: u64,
     pub cleaner: CleanerOptions,
 }
 
@@ -174,6 +174,7 @@ impl Default for DiskOptions {
             producer_id_expiration: default_ms("producer.id.expiration.ms"),
             stall_after: Duration::from_secs(1),
             open_files_max: 8_000,
+            reserve_bytes: default_number("log.dir.reserve.bytes"),
             cleaner: CleanerOptions::default(),
         }
     }
@@ -211,7 +212,6 @@ impl BrokerOptions {
             rack: None,
             inter_broker_listener: listener.name.clone(),
             listeners: vec![listener],
-            admin_listener: None,
             log_dir,
             static_configs: StaticConfigs::default(),
             auto_create_topics: default_flag("auto.create.topics.enable"),

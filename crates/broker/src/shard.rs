@@ -151,10 +151,15 @@ impl Shard {
         self.image.send_replace(image);
     }
 
-    /// What Metadata calls the controller: the active one, which every node reaches through any broker.
+    /// What Metadata calls the controller: the active one; while one is elected this broker, which passes requests on; and
+    /// none, once the controllers have been silent for longer than an election takes.
     pub(crate) fn controller_id(&self) -> i32 {
-        let active = self.controller_status.borrow().active;
-        active.unwrap_or_else(|| self.node_id().get())
+        match self.controller_status.borrow().active {
+            _ if self.is_controller_silent.get() => -1,
+            Some(active) => active,
+            None if self.is_ready.get() => self.node_id().get(),
+            None => -1,
+        }
     }
 
     /// Neither the controller nor any other broker is heard: what this broker knows of the cluster is the past.

@@ -58,7 +58,7 @@ impl Context {
         };
         if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
             self.reserve.exhausted();
-            return Err(StorageError::DiskFull { path: self.path.clone() });
+            return Err(self.disk_full());
         }
         Err(self.go_offline(action, path, &error))
     }
@@ -79,10 +79,14 @@ impl Context {
         failure
     }
 
+    pub(crate) fn disk_full(&self) -> StorageError {
+        StorageError::DiskFull { path: self.path.clone(), reserve_bytes: self.reserve.bytes() }
+    }
+
     pub(crate) fn admit_growth(&self, bytes: u64) -> Result<(), StorageError> {
         match self.reserve.admit(bytes, &*self.disk, &self.path) {
             Ok(true) => Ok(()),
-            Ok(false) => Err(StorageError::DiskFull { path: self.path.clone() }),
+            Ok(false) => Err(self.disk_full()),
             Err(error) => Err(StorageError::read("ask for free space in", &self.path, &error)),
         }
     }
@@ -94,9 +98,7 @@ impl Context {
     pub(crate) fn open(&self, path: &Path, mode: OpenMode) -> Result<Arc<dyn DiskFile>, StorageError> {
         // Being out of descriptors says nothing about the device: only a full disk is told apart.
         self.disk.open(path, mode).map_err(|error| match error.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                StorageError::DiskFull { path: self.path.clone() }
-            }
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => self.disk_full(),
             _ => StorageError::read("open", path, &error),
         })
     }

@@ -16,8 +16,11 @@ pub enum StorageError {
     #[error("log directory {path} is offline: {reason}")]
     Offline { path: PathBuf, reason: String },
     /// The file system is down to its reserve. Nothing was appended; the same call may succeed later.
-    #[error("no space left above the reserve in {path}")]
-    DiskFull { path: PathBuf },
+    #[error(
+        "the disk of {path} is full: its last {} MiB are reserved for metadata and recovery (log.dir.reserve.bytes)",
+        reserve_bytes >> 20
+    )]
+    DiskFull { path: PathBuf, reserve_bytes: u64 },
     /// A file could not be read. Others may still be readable.
     #[error("cannot {action} {path}: {reason}")]
     Read { action: &'static str, path: PathBuf, reason: String },

@@ -267,6 +267,11 @@ impl LogDir {
         context.reserve.has_room(&*context.disk, &context.path)
     }
 
+    /// What appends are refused with, if there is no room for them. Asks the file system.
+    pub fn disk_full(&self) -> Option<StorageError> {
+        (!self.has_room()).then(|| self.shared.context.disk_full())
+    }
+
     /// Segment files open now, for metrics.
     pub fn open_files(&self) -> usize {
         self.shared.context.files.open_files()

@@ -22,6 +22,10 @@ impl Reserve {
         Self { reserve_bytes, credit_bytes: AtomicU64::new(0) }
     }
 
+    pub(crate) fn bytes(&self) -> u64 {
+        self.reserve_bytes
+    }
+
     /// Whether files in `path` may grow by `bytes`.
     pub(crate) fn admit(&self, bytes: u64, disk: &dyn Disk, path: &Path) -> io::Result<bool> {
         let take = |credit: u64| credit.checked_sub(bytes);

@@ -14,6 +14,7 @@ mod formation;
 mod forward;
 mod handle;
 mod identity;
+mod kafka;
 mod machine;
 mod net;
 mod node;
@@ -27,6 +28,7 @@ mod shared;
 mod store;
 
 pub use handle::{ControllerHandle, ControllerStatus, NodeFacts, SubmitError};
+pub use kafka::describe_quorum;
 pub use node::{Controller, StartError};
 pub use options::{ControllerOptions, Listener, Roles, Timing, Voter};
 pub use quorum::{Quorum, QuorumError, QuorumReplica};

@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::StreamExt;
 use openraft::async_runtime::watch::WatchReceiver;
 use openraft::errors::Fatal;
 use tidelog_internal_api::controller::controller_server::ControllerServer;
 use tidelog_internal_api::formation::formation_server::FormationServer;
 use tidelog_internal_api::raft::raft_server::RaftServer;
 use tidelog_wire::Uuid;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tonic::transport::Server;
@@ -19,6 +20,7 @@ use tonic::transport::Server;
 use crate::forward::Forwarder;
 use crate::handle::{ControllerHandle, ControllerStatus, NodeFacts};
 use crate::identity::{ClusterId, Identity, IdentityError};
+use crate::kafka::KafkaPort;
 use crate::net::{CONNECTION_WINDOW_BYTES, Dialer, STREAM_WINDOW_BYTES, accepted, bind};
 use crate::options::ControllerOptions;
 use crate::raft::{MESSAGE_BYTES_MAX, NetworkFactory, Raft, RaftNode, RaftService, raft_config};
@@ -151,7 +153,13 @@ async fn serve(
     closed: oneshot::Receiver<()>,
 ) -> Result<(), tonic::transport::Error> {
     let raft = RaftService { raft: shared.raft.clone(), this: shared.this, cluster_id: shared.cluster_id.clone() };
+    let kafka = KafkaPort::new(shared.clone());
     let services = Services { shared };
+    // Peers that are slow to say what they speak hold nobody up; there are as many as open files allow.
+    let incoming = accepted(listener)
+        .map(move |stream| grpc_only(kafka.clone(), stream))
+        .buffer_unordered(usize::MAX)
+        .filter_map(std::future::ready);
     let limit = MESSAGE_BYTES_MAX;
     Server::builder()
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
@@ -159,10 +167,17 @@ async fn serve(
         .add_service(RaftServer::new(raft).max_decoding_message_size(limit).max_encoding_message_size(limit))
         .add_service(FormationServer::new(services.clone()))
         .add_service(ControllerServer::new(services).max_decoding_message_size(limit).max_encoding_message_size(limit))
-        .serve_with_incoming_shutdown(accepted(listener), async {
+        .serve_with_incoming_shutdown(incoming, async {
             let _ = closed.await;
         })
         .await
+}
+
+async fn grpc_only(kafka: KafkaPort, stream: io::Result<TcpStream>) -> Option<io::Result<TcpStream>> {
+    match stream {
+        Ok(stream) => kafka.grpc_only(stream).await.map(Ok),
+        Err(error) => Some(Err(error)),
+    }
 }
 
 /// Waits for the order to stop, then stops everything in order.

@@ -10,6 +10,7 @@ pub mod config;
 mod decide;
 mod features;
 mod image;
+pub mod operations;
 mod record;
 mod request;
 mod response;

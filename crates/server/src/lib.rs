@@ -1,5 +1,6 @@
 //! The `tidelog` binary's parts: arguments, configuration, the wiring of a node, the admin commands.
 
+mod admin;
 pub mod args;
 mod commands;
 pub mod config;
@@ -7,7 +8,6 @@ mod exit;
 mod logging;
 mod node;
 mod output;
-mod readiness;
 mod session;
 mod signals;
 

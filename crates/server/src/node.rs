@@ -1,4 +1,4 @@
-//! One node out of its configuration: the controller's part, then the broker, stopped in the opposite order.
+//! Builds one node from its configuration: the controller's part, then the broker; stopped in the opposite order.
 
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -8,22 +8,24 @@ use tidelog_broker::{Broker, BrokerHandle, BrokerOptions, ListenerOptions, Start
 use tidelog_controller as controller;
 use tidelog_controller::{Controller, ControllerHandle, ControllerOptions};
 use tidelog_wire::types::BrokerId;
-use tokio::time::interval;
+use tokio::time::{interval, sleep};
 
+use crate::admin::{self, NodeProbe};
 use crate::config::{Listener, NodeConfig};
 use crate::exit::{Exit, Failure};
-use crate::readiness::until_ready;
 
-/// Holds the metadata quorum's files inside the data directory. No partition is called so: theirs end in a number.
+/// Holds the metadata quorum's files inside the data directory. Partitions' directories end in a number, so none is called so.
 const CONTROLLER_DIRECTORY: &str = "controller";
 
-/// How often to look whether the broker's thread is still there. It ends by itself about never.
+/// How often to check that the broker's thread still runs. It hardly ever ends by itself.
 const BROKER_CHECK_INTERVAL: Duration = Duration::from_millis(500);
+const READY_CHECK_INTERVAL: Duration = Duration::from_millis(10);
 
 /// A running node. Lives on the runtime that started it, the control thread's.
 pub struct Node {
     pub controller: ControllerHandle,
     broker: Option<BrokerHandle>,
+    probe: NodeProbe,
 }
 
 impl Node {
@@ -33,6 +35,12 @@ impl Node {
         let controller = Controller::start(controller_options(config)?)
             .await
             .map_err(|error| controller_failure(config, &error).while_doing(what()))?;
+        let admin = match &config.admin_listener {
+            Some((host, port)) => {
+                Some(admin::bind(resolved(host, *port)?).await.map_err(|failure| failure.while_doing(what()))?)
+            }
+            None => None,
+        };
         let broker = match config.roles.broker {
             true => Some(
                 Broker::start(broker_options(config)?, controller.clone())
@@ -41,13 +49,18 @@ impl Node {
             ),
             false => None,
         };
-        Ok(Self { controller, broker })
+        let broker_probe = broker.as_ref().map(BrokerHandle::probe);
+        let probe = NodeProbe { controller: controller.clone(), roles: config.roles, broker: broker_probe };
+        if let Some(listener) = admin {
+            admin::serve(listener, probe.clone());
+        }
+        Ok(Self { controller, broker, probe })
     }
 
-    /// Completes once this incarnation of the broker is registered and serves; at once for a node without admin listener.
+    /// Completes once the node serves, as `/readyz` says.
     pub async fn ready(&self) {
-        if let Some(admin) = self.broker.as_ref().and_then(BrokerHandle::admin_address) {
-            until_ready(admin).await;
+        while !self.probe.ready().await.is_ready {
+            sleep(READY_CHECK_INTERVAL).await;
         }
     }
 
@@ -71,7 +84,7 @@ impl Node {
         }
     }
 
-    /// Hands everything over that others can take, then stops.
+    /// Hands over all that others can take, then stops.
     pub async fn shutdown(self) {
         if let Some(broker) = self.broker {
             broker.shutdown().await;
@@ -84,18 +97,15 @@ fn controller_failure(config: &NodeConfig, error: &controller::StartError) -> Fa
     match error {
         controller::StartError::WrongDirectory { .. } => Failure::usage(error.to_string()),
         controller::StartError::Listen { .. } => Failure::new(Exit::Failed, error.to_string()).advising(format!(
-            "is another node running? {} is this one's listener for other nodes",
+            "is another node running? This one listens for other nodes on {}",
             config.controller_listener
         )),
         controller::StartError::Directory { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
-            Failure::new(Exit::Failed, error.to_string()).advising(
-                "chown: the directory, a container's volume perhaps, must be writable by the user this runs as",
-            )
+            Failure::new(Exit::Failed, error.to_string())
+                .advising("fix its ownership: the directory (a container volume?) must be writable by this user")
         }
-        controller::StartError::Directory { .. } => Failure::new(Exit::Failed, error.to_string()).advising(format!(
-            "log.dirs names the directory, now {}: one for each node, of which nobody else makes use",
-            config.log_dir.display()
-        )),
+        controller::StartError::Directory { .. } => Failure::new(Exit::Failed, error.to_string())
+            .advising(format!("log.dirs is {}; every node needs a directory of its own", config.log_dir.display())),
         controller::StartError::DamagedStore { .. } | controller::StartError::Raft(_) => {
             Failure::new(Exit::Failed, error.to_string())
         }
@@ -105,11 +115,8 @@ fn controller_failure(config: &NodeConfig, error: &controller::StartError) -> Fa
 fn broker_failure(error: &StartError) -> Failure {
     let failure = Failure::new(Exit::Failed, error.to_string());
     match error {
-        StartError::AdminListen { source, .. } if source.kind() == io::ErrorKind::AddrInUse => failure.advising(
-            "is another node running? Nodes on one host need an admin.listener each: http://host:port, or none",
-        ),
         StartError::Listen { source, .. } if source.kind() == io::ErrorKind::AddrInUse => {
-            failure.advising("is another node running? Nodes on one host need listeners with ports of their own")
+            failure.advising("is another node running? Nodes on one host each need their own listener ports")
         }
         _ => failure,
     }
@@ -152,13 +159,11 @@ fn broker_options(config: &NodeConfig) -> Result<BrokerOptions, Failure> {
             advertised_port: advertised.port,
         })
     };
-    let admin_listener = config.admin_listener.as_ref().map(|(host, port)| resolved(host, *port)).transpose()?;
     Ok(BrokerOptions {
         node_id: BrokerId(config.node_id),
         rack: config.rack.clone(),
         listeners: listeners.map(listener).collect::<Result<_, Failure>>()?,
         inter_broker_listener: config.inter_broker_listener_name.clone(),
-        admin_listener,
         log_dir: config.log_dir.clone(),
         static_configs: config.static_configs.clone(),
         auto_create_topics: config.auto_create_topics,
@@ -177,7 +182,7 @@ fn bind_address(listener: &Listener) -> Result<SocketAddr, Failure> {
     }
 }
 
-/// One address to bind; IPv4 where a name has both, because that is what clients of a name like localhost try too.
+/// One address to bind; IPv4 where a name has both, because clients of a name like localhost try that too.
 fn resolved(host: &str, port: u16) -> Result<SocketAddr, Failure> {
     let unknown = |error: io::Error| Failure::usage(format!("cannot listen on {host}:{port}: {error}"));
     let all: Vec<SocketAddr> = (host, port).to_socket_addrs().map_err(unknown)?.collect();

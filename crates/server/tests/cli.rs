@@ -150,7 +150,7 @@ fn nodes_on_one_host_are_told_to_have_an_admin_listener_each() {
     let (exit, complaint) = exit_and_complaint(&tidelog(&arguments.iter().map(String::as_str).collect::<Vec<_>>()));
     assert_eq!(exit, FAILED, "{complaint}");
     assert!(complaint.contains(&format!("{admin} (admin.listener)")), "{complaint}");
-    assert!(complaint.contains("an admin.listener each"), "{complaint}");
+    assert!(complaint.contains("each need their own admin.listener"), "{complaint}");
 }
 
 #[test]

@@ -27,6 +27,8 @@ const TERMINATE_LIMIT: Duration = Duration::from_secs(30);
 #[derive(Clone, Default)]
 pub struct Spec {
     brokers: usize,
+    /// Nodes that are controllers only; the brokers are then brokers only.
+    controllers: usize,
     /// Client port of node 1; any free one if absent.
     first_port: Option<u16>,
     /// Whether the nodes reach each other through [`Network`].
@@ -41,6 +43,24 @@ pub struct Spec {
 impl Spec {
     pub fn brokers(count: usize) -> Spec {
         Spec { brokers: count, ..Spec::default() }
+    }
+
+    /// Leaves the metadata quorum to nodes of its own, whose ids follow the brokers'.
+    pub fn controllers(mut self, count: usize) -> Spec {
+        self.controllers = count;
+        self
+    }
+
+    fn nodes(&self) -> usize {
+        self.brokers + self.controllers
+    }
+
+    fn is_broker(&self, id: i32) -> bool {
+        id as usize <= self.brokers
+    }
+
+    fn is_controller(&self, id: i32) -> bool {
+        self.controllers == 0 || !self.is_broker(id)
     }
 
     pub fn first_port(mut self, port: u16) -> Spec {
@@ -91,6 +111,7 @@ struct Node {
     config: PathBuf,
     data: PathBuf,
     log: PathBuf,
+    is_broker: bool,
     process: Option<Process>,
 }
 
@@ -116,9 +137,9 @@ impl Cluster {
         let dir = tempfile::Builder::new().prefix("tidelog-cluster-").tempdir()?;
         let network = Network::default();
         let ports: Vec<Ports> =
-            (1..).zip(0..spec.brokers).map(|(id, _)| choose_ports(spec, id, &network)).collect::<Result<_>>()?;
+            (1..).zip(0..spec.nodes()).map(|(id, _)| choose_ports(spec, id, &network)).collect::<Result<_>>()?;
         let voters: Vec<String> =
-            (1..).zip(&ports).map(|(id, p): (i32, _)| format!("{id}@127.0.0.1:{}", p.seen_controller)).collect();
+            (1..).zip(&ports).filter(|(id, _)| spec.is_controller(*id)).map(|(id, p)| voter(id, p)).collect();
         let mut nodes = Vec::new();
         for (index, ports) in ports.into_iter().enumerate() {
             let id = index as i32 + 1;
@@ -127,6 +148,7 @@ impl Cluster {
                 data: spec.data_root.as_deref().unwrap_or(dir.path()).join(format!("data-{id}")),
                 log: dir.path().join(format!("{id}.log")),
                 ports,
+                is_broker: spec.is_broker(id),
                 process: None,
             };
             let properties = properties(target, spec, id, &node, &voters.join(","));
@@ -179,9 +201,18 @@ impl Cluster {
         format!("127.0.0.1:{}", self.node(id).ports.client)
     }
 
-    /// The addresses of all nodes for clients, as `bootstrap.servers` has them.
+    /// The address that other nodes' controllers and Kafka's `--bootstrap-controller` use.
+    pub fn controller_address(&self, id: i32) -> String {
+        format!("127.0.0.1:{}", self.node(id).ports.controller)
+    }
+
+    fn broker_ids(&self) -> impl Iterator<Item = i32> {
+        self.ids().filter(|id| self.node(*id).is_broker)
+    }
+
+    /// The addresses of all brokers for clients, as `bootstrap.servers` has them.
     pub fn bootstrap(&self) -> String {
-        self.ids().map(|id| self.address(id)).collect::<Vec<_>>().join(",")
+        self.broker_ids().map(|id| self.address(id)).collect::<Vec<_>>().join(",")
     }
 
     pub fn data_dir(&self, id: i32) -> &Path {
@@ -202,9 +233,14 @@ impl Cluster {
 
     /// What a node tells Prometheus.
     pub fn metrics(&self, id: i32) -> Result<String> {
+        self.admin(id, "/metrics")
+    }
+
+    /// What a node's admin listener answers: status line, headers and body.
+    pub fn admin(&self, id: i32, path: &str) -> Result<String> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.node(id).ports.admin))?;
         stream.set_read_timeout(Some(METRICS_LIMIT))?;
-        stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer)?;
         Ok(answer)
@@ -301,9 +337,9 @@ impl Cluster {
         Ok(())
     }
 
-    /// Waits until every running node answers clients and names every running node.
+    /// Waits until every running broker answers clients and names every running broker.
     pub fn wait_ready(&mut self) -> Result<()> {
-        let running: Vec<i32> = self.ids().filter(|id| self.is_running(*id)).collect();
+        let running: Vec<i32> = self.broker_ids().filter(|id| self.is_running(*id)).collect();
         for id in running.clone() {
             let address = self.address(id);
             wait::for_condition(&format!("node {id} serves and knows {running:?}"), START_LIMIT, || {
@@ -321,13 +357,13 @@ impl Cluster {
 
     /// An address of a running node that accepts connections.
     fn any_address(&self) -> Result<String> {
-        let mut running = self.ids().filter(|id| self.is_running(*id)).map(|id| self.address(id));
+        let mut running = self.broker_ids().filter(|id| self.is_running(*id)).map(|id| self.address(id));
         running.find(|address| TcpStream::connect(address).is_ok()).context("no node accepts connections")
     }
 
     /// Creates a topic on three replicas (or as many as there are nodes) and waits until all are in sync.
     pub fn create_topic(&self, topic: &str, partitions: i32) -> Result<()> {
-        let replicas = self.nodes.len().min(3) as i16;
+        let replicas = self.broker_ids().count().min(3) as i16;
         probe::create_topic(&self.any_address()?, topic, partitions, replicas)?;
         self.wait_in_sync(topic, partitions, usize::from(replicas as u16))
     }
@@ -452,6 +488,10 @@ fn choose_ports(spec: &Spec, id: i32, network: &Network) -> Result<Ports> {
     Ok(Ports { client, replication, controller, admin, seen_replication, seen_controller })
 }
 
+fn voter(id: i32, ports: &Ports) -> String {
+    format!("{id}@127.0.0.1:{}", ports.seen_controller)
+}
+
 fn properties(target: Target, spec: &Spec, id: i32, node: &Node, voters: &str) -> String {
     let ports = &node.ports;
     let mut listeners = format!("PLAINTEXT://127.0.0.1:{}", ports.client);
@@ -467,18 +507,29 @@ fn properties(target: Target, spec: &Spec, id: i32, node: &Node, voters: &str) -
         Target::Kafka => String::new(),
     };
     let rack = if spec.racked { format!("broker.rack={}\n", rack(id)) } else { String::new() };
+    let quorum = match spec.is_controller(id) {
+        true => format!("CONTROLLER://127.0.0.1:{}", ports.controller),
+        false => String::new(),
+    };
+    let (roles, listeners, advertised) = match (spec.is_broker(id), spec.is_controller(id)) {
+        (true, true) => ("broker,controller", format!("{listeners},{quorum}"), advertised),
+        (true, false) => ("broker", listeners, advertised),
+        (false, _) => ("controller", quorum, String::new()),
+    };
+    let client = match spec.is_broker(id) {
+        true => format!("advertised.listeners={advertised}\ninter.broker.listener.name={inter_broker}\n"),
+        false => String::new(),
+    };
     format!(
-        "process.roles=broker,controller\n\
+        "process.roles={roles}\n\
          node.id={id}\n\
          controller.quorum.voters={voters}\n\
-         listeners={listeners},CONTROLLER://127.0.0.1:{controller}\n\
-         advertised.listeners={advertised}\n\
-         inter.broker.listener.name={inter_broker}\n\
+         listeners={listeners}\n\
+         {client}\
          controller.listener.names=CONTROLLER\n\
          listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,REPLICATION:PLAINTEXT\n\
          log.dirs={data}\n\
          {admin}{rack}{parity}{settings}",
-        controller = ports.controller,
         data = node.data.display(),
         parity = target.parity_settings(spec.brokers),
         settings = spec.settings,

@@ -53,7 +53,7 @@ const OWNED: [(&str, &[&str]); 8] = [
     ("prost", &["tidelog-controller", "tidelog-internal-api"]),
     ("anyhow", &["tidelog-server"]),
     ("clap", &["tidelog-server"]),
-    ("axum", &["tidelog-broker", "tidelog-controller", "tidelog-server"]),
+    ("axum", &["tidelog-server"]),
     ("tokio", &["tidelog-broker", "tidelog-client", "tidelog-controller", "tidelog-server"]),
 ];
 

@@ -1,6 +1,6 @@
 //! DescribeCluster (60): the brokers, and which of them answers for the controller.
 //!
-//! v1 may ask for controllers instead, which speak gRPC here and so cannot be listed; v2 may include fenced brokers.
+//! v1 may ask for controllers instead, which only a controller's listener lists; v2 may include fenced brokers.
 
 use std::ops::RangeInclusive;
 

@@ -1,13 +1,11 @@
 //! Requests that a group's coordinator decides.
 
 use tidelog_coordinator::{Caller, Coordinator, Outcome, Response, Topics};
+use tidelog_metadata::operations::GROUP_OPERATIONS;
 use tidelog_wire::ErrorCode;
 
 use super::Context;
 use crate::coordinator_host::{Access, Asking, Coordinators};
-
-/// Without an authorizer everybody may do everything: a bit per operation that a group knows (KIP-430).
-pub(crate) const GROUP_OPERATIONS: i32 = super::operations(&[3, 6, 8, 10, 11]);
 
 /// Which operations to tell: none unless they were asked for.
 pub(super) fn group_operations(are_asked_for: bool) -> i32 {

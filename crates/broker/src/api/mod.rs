@@ -5,6 +5,7 @@
 
 use std::ops::RangeInclusive;
 
+pub(crate) use tidelog_metadata::operations::{CLUSTER_OPERATIONS, TOPIC_OPERATIONS};
 use tidelog_metadata::{Image, Partition};
 use tidelog_wire::Request;
 use tidelog_wire::types::BrokerId;
@@ -52,22 +53,6 @@ pub(crate) mod produce;
 pub(crate) mod sasl_handshake;
 pub(crate) mod sync_group;
 pub(crate) mod unregister_broker;
-
-/// Without an authorizer everybody may do everything (KIP-430): a bit for each operation that Kafka knows of a topic ...
-pub(crate) const TOPIC_OPERATIONS: i32 = operations(&[3, 4, 5, 6, 7, 8, 10, 11]);
-/// ... and of a cluster.
-pub(crate) const CLUSTER_OPERATIONS: i32 = operations(&[5, 7, 8, 9, 10, 11, 12]);
-
-/// Kafka's AclOperation codes as a bit field.
-const fn operations(codes: &[u8]) -> i32 {
-    let mut bits = 0;
-    let mut index = 0;
-    while index < codes.len() {
-        bits |= 1 << codes[index];
-        index += 1;
-    }
-    bits
-}
 
 /// One API whose answer is a plain function of its request, however long that takes.
 pub(crate) trait Api: 'static {

@@ -124,7 +124,7 @@ impl Log {
         // The cache opens existing files only, since a file may vanish under a log that is being deleted.
         self.context.files.get(&segment.slot, || self.context.disk.open(&path, OpenMode::Truncate)).map_err(
             |error| match error.kind() {
-                std::io::ErrorKind::StorageFull => StorageError::DiskFull { path: self.context.path.clone() },
+                std::io::ErrorKind::StorageFull => self.context.disk_full(),
                 _ => StorageError::read("create", &path, &error),
             },
         )?;

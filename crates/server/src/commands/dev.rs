@@ -74,7 +74,7 @@ async fn supervise(
     loop {
         tokio::select! {
             signal = signals.next() => {
-                tracing::info!(signal, "stopping; once more stops at once");
+                tracing::info!(signal, "stopping; repeat the signal to stop immediately");
                 break;
             }
             report = reports.recv() => match report {

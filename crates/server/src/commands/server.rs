@@ -43,7 +43,7 @@ pub fn run(args: ServerArgs) -> Result<Exit, Failure> {
         );
         let failure = tokio::select! {
             signal = signals.next() => {
-                tracing::info!(signal, "stopping; once more stops at once");
+                tracing::info!(signal, "stopping; repeat the signal to stop immediately");
                 None
             }
             reason = started.failed() => Some(reason),

@@ -45,6 +45,7 @@ pub fn read_disk(reader: &Reader<'_>) -> Result<DiskOptions, InvalidSetting> {
     Ok(DiskOptions {
         retention_check_interval: reader.ms("log.retention.check.interval.ms")?,
         producer_id_expiration: reader.ms("producer.id.expiration.ms")?,
+        reserve_bytes: reader.number("log.dir.reserve.bytes")?,
         cleaner: read_cleaner(reader)?,
         ..DiskOptions::default()
     })

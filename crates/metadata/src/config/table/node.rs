@@ -1,7 +1,7 @@
 //! The node itself.
 
 use crate::config::definition::Effect::{Implemented, WithoutEffect};
-use crate::config::definition::{ConfigDefinition, int, list, string};
+use crate::config::definition::{ConfigDefinition, int, list, long, string};
 use crate::config::value::Valid;
 
 pub(super) const NODE: &[ConfigDefinition] = &[
@@ -21,6 +21,13 @@ pub(super) const NODE: &[ConfigDefinition] = &[
         .without_default(),
     list("log.dir", "./tidelog-data", Implemented, "The data directory, unless log.dirs is set."),
     list("log.dirs", "", Implemented, "The data directory. Only one is supported.").without_default(),
+    long(
+        "log.dir.reserve.bytes",
+        "67108864",
+        Implemented,
+        "Producers are refused when the disk has less left; metadata and recovery go on. Not a Kafka property.",
+    )
+    .valid(Valid::AtLeast(0)),
     int(
         "num.shards",
         "0",

@@ -1,8 +1,10 @@
 //! `tidelog cluster …`
 
+mod disks;
 mod health;
 pub mod quorum;
 mod status;
+mod survey;
 
 use clap::Subcommand;
 

@@ -1,38 +1,21 @@
-//! The shard's numbers in Prometheus' text form, under the names that Kafka's JMX exporter gives them.
-
-use std::fmt::Write as _;
-
-use tidelog_metadata::Health;
+//! The broker's numbers, under the names that Kafka's JMX exporter gives them.
 
 use crate::metrics::LATENCY_BOUNDS_US;
+use crate::metrics_text::MetricsText;
 use crate::shard::Shard;
 
-struct Text(String);
-
-impl Text {
-    fn family(&mut self, name: &str, kind: &str, help: &str) {
-        let _ = write!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
-    }
-
-    fn single(&mut self, name: &str, kind: &str, help: &str, value: u64) {
-        self.family(name, kind, help);
-        let _ = writeln!(self.0, "{name} {value}");
-    }
-}
-
 /// One scrape.
-pub(super) fn text(shard: &Shard) -> String {
-    let mut text = Text(String::with_capacity(16 << 10));
+pub(crate) fn text(shard: &Shard) -> String {
+    let mut text = MetricsText::default();
     traffic(&mut text, shard);
     partitions(&mut text, shard);
     groups(&mut text, shard);
-    controller(&mut text, shard);
     requests(&mut text, shard);
     cleaner(&mut text, shard);
-    text.0
+    text.finish()
 }
 
-fn traffic(text: &mut Text, shard: &Shard) {
+fn traffic(text: &mut MetricsText, shard: &Shard) {
     const PREFIX: &str = "kafka_server_brokertopicmetrics";
     let metrics = &shard.metrics;
     let counters = [
@@ -62,7 +45,7 @@ fn traffic(text: &mut Text, shard: &Shard) {
     text.single("kafka_server_fetchsessioncache_numincrementalfetchsessions", "gauge", "Fetch sessions.", sessions);
 }
 
-fn partitions(text: &mut Text, shard: &Shard) {
+fn partitions(text: &mut MetricsText, shard: &Shard) {
     const PREFIX: &str = "kafka_server_replicamanager";
     let health = shard.image().health_of_led_by(shard.node_id());
     let gauges = [
@@ -78,9 +61,12 @@ fn partitions(text: &mut Text, shard: &Shard) {
     }
     let failed = u64::from(shard.heartbeats.has_failed());
     text.single("kafka_log_logmanager_offlinelogdirectorycount", "gauge", "Log directories out of use.", failed);
+    let full = u64::from(shard.log_dir.disk_full().is_some());
+    let help = "Log directories that take no records, because the disk has nothing left above the reserve.";
+    text.single("tidelog_log_full_log_directories", "gauge", help, full);
 }
 
-fn groups(text: &mut Text, shard: &Shard) {
+fn groups(text: &mut MetricsText, shard: &Shard) {
     const PREFIX: &str = "kafka_coordinator_group_groupmetadatamanager";
     let census = shard.coordinators.census(shard);
     let gauges = [
@@ -98,47 +84,23 @@ fn groups(text: &mut Text, shard: &Shard) {
     text.single("kafka_coordinator_group_offset_commit_total", "counter", "Requests that stored offsets.", commits);
 }
 
-fn cleaner(text: &mut Text, shard: &Shard) {
+fn cleaner(text: &mut MetricsText, shard: &Shard) {
     for (name, help, value) in shard.cleaner.gauges() {
         text.family(name, "gauge", help);
-        let _ = writeln!(text.0, "{name} {value}");
+        text.sample(name, value);
     }
     for (name, help, value) in shard.cleaner.counters() {
         text.single(name, "counter", help, value);
     }
 }
 
-fn controller(text: &mut Text, shard: &Shard) {
-    const PREFIX: &str = "kafka_controller_kafkacontroller";
-    let status = shard.controller.status();
-    let is_active = status.borrow().is_active;
-    let count = u64::from(is_active);
-    text.single(&format!("{PREFIX}_activecontrollercount"), "gauge", "1 on the active controller.", count);
-    if !is_active {
-        return;
-    }
-    let image = shard.image();
-    let Health { partitions, offline, active_brokers, fenced_brokers, preferred_leader_imbalance, .. } = image.health();
-    let gauges = [
-        ("globaltopiccount", "Topics of the cluster.", image.topic_count()),
-        ("globalpartitioncount", "Partitions of the cluster.", partitions),
-        ("offlinepartitionscount", "Partitions without a leader.", offline),
-        ("activebrokercount", "Brokers that serve.", active_brokers),
-        ("fencedbrokercount", "Brokers that are fenced.", fenced_brokers),
-        ("preferredreplicaimbalancecount", "Partitions not led by their first replica.", preferred_leader_imbalance),
-    ];
-    for (name, help, value) in gauges {
-        text.single(&format!("{PREFIX}_{name}"), "gauge", help, value as u64);
-    }
-}
-
-fn requests(text: &mut Text, shard: &Shard) {
+fn requests(text: &mut MetricsText, shard: &Shard) {
     const COUNT: &str = "kafka_network_requestmetrics_requests_total";
     const TIME: &str = "kafka_network_requestmetrics_totaltime_seconds";
     let all = shard.metrics.api_stats();
     text.family(COUNT, "counter", "Requests answered.");
     for (key, stats) in &all {
-        let _ = writeln!(text.0, "{COUNT}{{request=\"{}\"}} {}", key.name(), stats.requests);
+        text.sample(format_args!("{COUNT}{{request=\"{}\"}}", key.name()), stats.requests);
     }
     text.family(TIME, "histogram", "From the arrival of a request to its answer.");
     for (key, stats) in &all {
@@ -146,10 +108,10 @@ fn requests(text: &mut Text, shard: &Shard) {
         for (bound_us, count) in LATENCY_BOUNDS_US.iter().zip(&stats.buckets) {
             cumulative += count;
             let bound = *bound_us as f64 / 1e6;
-            let _ = writeln!(text.0, "{TIME}_bucket{{request=\"{}\",le=\"{bound}\"}} {cumulative}", key.name());
+            text.sample(format_args!("{TIME}_bucket{{request=\"{}\",le=\"{bound}\"}}", key.name()), cumulative);
         }
-        let _ = writeln!(text.0, "{TIME}_bucket{{request=\"{}\",le=\"+Inf\"}} {}", key.name(), stats.requests);
-        let _ = writeln!(text.0, "{TIME}_sum{{request=\"{}\"}} {}", key.name(), stats.total_us as f64 / 1e6);
-        let _ = writeln!(text.0, "{TIME}_count{{request=\"{}\"}} {}", key.name(), stats.requests);
+        text.sample(format_args!("{TIME}_bucket{{request=\"{}\",le=\"+Inf\"}}", key.name()), stats.requests);
+        text.sample(format_args!("{TIME}_sum{{request=\"{}\"}}", key.name()), stats.total_us as f64 / 1e6);
+        text.sample(format_args!("{TIME}_count{{request=\"{}\"}}", key.name()), stats.requests);
     }
 }

@@ -44,7 +44,8 @@ impl<'a> Records<'a> {
         if record.offset_delta != self.next {
             return Err(RecordError::OffsetDelta(record.offset_delta));
         }
-        let timestamp = self.header.base_timestamp.wrapping_add(record.timestamp_delta);
+        // What does not fit is far outside of what is accepted.
+        let timestamp = self.header.base_timestamp.saturating_add(record.timestamp_delta);
         self.max_timestamp = self.max_timestamp.max(timestamp);
         if self.needs_key && record.key.is_none() {
             self.reject(RecordRule::Key);

@@ -9,13 +9,12 @@ use std::io;
 use super::{Compression, CompressionError};
 
 const MAGIC: &[u8] = b"\x82SNAPPY\0";
-const HEADER_SIZE: usize = 16;
 const VERSIONS: [u8; 8] = [0, 0, 0, 1, 0, 0, 0, 1];
 /// The Java library's block size, uncompressed.
 const BLOCK_SIZE: usize = 32 << 10;
 
 pub fn compress(data: &[u8]) -> io::Result<Vec<u8>> {
-    let mut output = Vec::with_capacity(HEADER_SIZE + data.len() / 2);
+    let mut output = Vec::with_capacity(data.len() / 2);
     output.extend_from_slice(MAGIC);
     output.extend_from_slice(&VERSIONS);
     let mut encoder = snap::raw::Encoder::new();
@@ -41,11 +40,8 @@ impl<'a> Blocks<'a> {
     pub fn new(data: &'a [u8]) -> Result<Self, CompressionError> {
         let is_framed = data.starts_with(MAGIC);
         let rest = match is_framed {
-            // Java's library reads only what says that it is of version 1 or later.
-            true if data.get(MAGIC.len()..HEADER_SIZE).is_none_or(|versions| !is_versioned(versions)) => {
-                return Err(corrupt());
-            }
-            true => &data[HEADER_SIZE..],
+            // There is no other version, and clients that look at it read no other.
+            true => data[MAGIC.len()..].strip_prefix(&VERSIONS).ok_or(corrupt())?,
             false => data,
         };
         Ok(Self { rest, is_framed, block: Vec::new(), position: 0 })
@@ -95,11 +91,6 @@ impl<'a> Blocks<'a> {
         self.position = 0;
         Ok(())
     }
-}
-
-/// Both the version and the least version that can read it are positive.
-fn is_versioned(versions: &[u8]) -> bool {
-    versions.chunks_exact(4).all(|version| version[0] < 0x80 && version.iter().any(|byte| *byte > 0))
 }
 
 fn corrupt() -> CompressionError {

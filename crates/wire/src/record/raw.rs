@@ -123,10 +123,11 @@ fn take<'a>(bytes: &mut &'a [u8], len: usize) -> Result<&'a [u8], DecodeError> {
     Ok(taken)
 }
 
+/// Null is -1, and not every client takes another negative length for it.
 fn nullable<'a>(bytes: &mut &'a [u8]) -> Result<Option<&'a [u8]>, DecodeError> {
-    match usize::try_from(varint(bytes)?) {
-        Ok(len) => take(bytes, len).map(Some),
-        Err(_) => Ok(None),
+    match varint(bytes)? {
+        -1 => Ok(None),
+        len => take(bytes, usize::try_from(len).map_err(|_| DecodeError::UnexpectedNull)?).map(Some),
     }
 }
 

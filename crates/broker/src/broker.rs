@@ -8,9 +8,9 @@ use tidelog_commitlog::disk::RealDisk;
 use tidelog_commitlog::{LogDir, LogDirOptions, LogDirStart, StorageError};
 use tidelog_controller::{BrokerHealth, BrokerSession, ControllerHandle};
 use tidelog_metadata::{BrokerRegistration, Endpoint};
+use tidelog_panics::Panics;
 use tidelog_wire::{Str, Uuid};
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::spawn_local;
 use tracing::info;
 
 use crate::flusher::{DiskPool, Heartbeats, ShardBeat};
@@ -38,6 +38,8 @@ pub enum StartError {
     LogDir(#[from] StorageError),
     #[error("cannot start a thread: {0}")]
     Thread(std::io::Error),
+    #[error("{0} panicked, and what it was changing may be half changed")]
+    Panicked(&'static str),
 }
 
 /// A running broker. Dropping it without [`BrokerHandle::shutdown`] leaves it running.
@@ -105,8 +107,9 @@ fn bind(options: &BrokerOptions) -> Result<Vec<BoundListener>, StartError> {
     if options.listeners.iter().all(|listener| listener.name != *inter_broker) {
         return Err(StartError::NoInterBrokerListener(inter_broker.clone()));
     }
+    let is_alone = options.listeners.len() == 1;
     let bind_one = |listener| {
-        BoundListener::bind(listener, inter_broker)
+        BoundListener::bind(listener, inter_broker, is_alone)
             .map_err(|source| StartError::Listen { address: listener.bind, source })
     };
     options.listeners.iter().map(bind_one).collect()
@@ -138,19 +141,30 @@ fn run_shard(parts: Parts) {
     runtime.shutdown_background();
 }
 
-/// A broker's life on its shard: recovery, registration, service, hand-over, end.
+/// A broker's life on its shard, which a panic may end: then nothing is handed over or closed, as in a crash.
 async fn live(parts: Parts) -> Result<(), StartError> {
+    let panics = Panics::default();
+    let life = panics.clone().vital("the broker", serve(parts, panics.clone()));
+    tokio::select! {
+        lived = life => lived,
+        name = panics.failed() => Err(StartError::Panicked(name)),
+    }
+}
+
+/// Recovery, registration, service, hand-over, end.
+async fn serve(parts: Parts, panics: Panics) -> Result<(), StartError> {
     let Parts { options, controller, listeners, heartbeats, questions, mut stopped } = parts;
     let registration = registration(&options, &controller, &listeners);
     let (log_dir, start) = open_log_dir(&options, &controller)?;
     let name = format!("broker-{}", options.node_id);
-    let disk = DiskPool::start(&name, options.disk.threads, Arc::clone(&heartbeats)).map_err(StartError::Thread)?;
-    let shard = Shard::new(options, controller, log_dir, disk, heartbeats);
+    let disk = DiskPool::start(&name, options.disk.threads, Arc::clone(&heartbeats), panics.clone())
+        .map_err(StartError::Thread)?;
+    let shard = Shard::new(options, controller, log_dir, disk, heartbeats, panics);
     spawn_services(&shard, listeners, questions);
     let recovered = recovery::recover(&shard, start).await;
     let session = open_session(&shard, registration, &recovered);
-    spawn_local(contact::watch_controller(Rc::clone(&shard), session.state()));
-    spawn_local(MetadataApplier::new(Rc::clone(&shard), recovered).run(session.state()));
+    shard.spawn("controller contact", contact::watch_controller(Rc::clone(&shard), session.state()));
+    shard.spawn("metadata applier", MetadataApplier::new(Rc::clone(&shard), recovered).run(session.state()));
     // A dropped handle leaves the broker running.
     if (&mut stopped).await.is_err() {
         std::future::pending::<()>().await;
@@ -175,19 +189,19 @@ fn open_log_dir(options: &BrokerOptions, controller: &ControllerHandle) -> Resul
 
 fn spawn_services(shard: &Rc<Shard>, listeners: Vec<BoundListener>, questions: mpsc::Receiver<Question>) {
     for listener in listeners {
-        spawn_local(listener.serve(Rc::clone(shard)));
+        shard.spawn("listener", listener.serve(Rc::clone(shard)));
     }
-    spawn_local(sweep_connections(Rc::clone(shard)));
-    spawn_local(Timers::run(Rc::clone(shard)));
-    spawn_local(Turn::run(Rc::clone(shard)));
-    spawn_local(crate::isr::IsrProposals::run(Rc::clone(shard)));
-    spawn_local(background::sync_marks(Rc::clone(shard)));
-    spawn_local(background::apply_retention(Rc::clone(shard)));
-    spawn_local(background::keep_house(Rc::clone(shard)));
-    spawn_local(crate::cleaner::clean_logs(Rc::clone(shard)));
-    spawn_local(checkpoint::keep(Rc::clone(shard)));
-    spawn_local(probe::answer(Rc::clone(shard), questions));
-    spawn_local(ShardBeat::new(Arc::clone(&shard.heartbeats)).run());
+    shard.spawn("sweeper of connections", sweep_connections(Rc::clone(shard)));
+    shard.spawn("timers", Timers::run(Rc::clone(shard)));
+    shard.spawn("turn", Turn::run(Rc::clone(shard)));
+    shard.spawn("ISR proposals", crate::isr::IsrProposals::run(Rc::clone(shard)));
+    shard.spawn("durable marks", background::sync_marks(Rc::clone(shard)));
+    shard.spawn("retention", background::apply_retention(Rc::clone(shard)));
+    shard.spawn("housekeeping", background::keep_house(Rc::clone(shard)));
+    shard.spawn("cleaner", crate::cleaner::clean_logs(Rc::clone(shard)));
+    shard.spawn("checkpoint", checkpoint::keep(Rc::clone(shard)));
+    shard.spawn("probe", probe::answer(Rc::clone(shard), questions));
+    shard.spawn("heartbeat", ShardBeat::new(Arc::clone(&shard.heartbeats)).run());
 }
 
 /// This incarnation, as it introduces itself; what recovery finds is added later.

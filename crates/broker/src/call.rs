@@ -47,6 +47,21 @@ impl Reply {
         }
     }
 
+    /// How many bytes of records the answer may have now, of `wanted`; `None` if the peer has to take others first.
+    pub(crate) fn allowance(&self, wanted: usize) -> Option<usize> {
+        self.ticket.allowance(wanted)
+    }
+
+    /// Counts records that are still being read for the answer.
+    pub(crate) fn promise(&self, bytes: usize) {
+        self.ticket.promise(bytes);
+    }
+
+    /// Resolves when the peer has taken so much of earlier answers that there may be one more.
+    pub(crate) async fn room(&self) {
+        self.ticket.room().await;
+    }
+
     pub(crate) fn send(self, response: &impl Message) {
         let version = self.version;
         self.send_version(response, version);

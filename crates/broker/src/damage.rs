@@ -35,7 +35,7 @@ pub(crate) fn read_failed(shard: &Rc<Shard>, partition: &PartitionHandle, error:
     };
     let (controller, broker) = (shard.controller.clone(), shard.identity());
     let partition = Rc::clone(partition);
-    tokio::task::spawn_local(async move {
+    shard.spawn("report of damage", async move {
         if controller.submit(Request::ReportUnclean { broker, replicas: vec![report] }).await.is_err() {
             // The next read of it says so again.
             partition.damage_reported.set(false);

@@ -75,6 +75,8 @@ pub(crate) fn request(shard: &Rc<Shard>, connection: &Rc<ConnectionInfo>, frame:
             return ticket.disconnect();
         }
     };
+    #[cfg(debug_assertions)]
+    panic_if_asked(shard, frame.client_id.as_deref());
     let (key, version) = (frame.api_key, frame.api_version);
     let reply = Reply::new(shard, ticket, &frame);
     match SERVED.iter().find(|served| served.key == key) {
@@ -94,6 +96,21 @@ pub(crate) fn request(shard: &Rc<Shard>, connection: &Rc<ConnectionInfo>, frame:
     }
 }
 
+/// Debug builds panic where a test wants them to, which says so by its client id.
+#[cfg(debug_assertions)]
+fn panic_if_asked(shard: &Shard, client_id: Option<&str>) {
+    match client_id {
+        Some("panic in a request") => panic!("a test asked for it"),
+        Some("panic in a partition") => {
+            let _section = shard.panics.section("a partition");
+            panic!("a test asked for it");
+        }
+        Some("panic in a task") => shard.spawn("a task", async { panic!("a test asked for it") }),
+        Some("panic on a disk thread") => drop(shard.disk.run(|| panic!("a test asked for it"))),
+        _ => {}
+    }
+}
+
 /// The one API whose answer is this table.
 fn api_versions(call: Call) {
     if let Some((context, request, reply)) = call.decode::<ApiVersionsRequest>() {
@@ -107,7 +124,9 @@ fn answer<A: Api>(call: Call) {
     let Some((context, request, reply)) = call.decode::<A::Request>() else {
         return;
     };
-    tokio::task::spawn_local(async move {
+    let shard = Rc::clone(&context.shard);
+    shard.spawn_request(async move {
+        reply.room().await;
         let response = A::answer(context, request).await;
         reply.send(&response);
     });

@@ -40,6 +40,8 @@ fn traffic(text: &mut MetricsText, shard: &Shard) {
         text.single(name, "counter", help, counter.get());
     }
     let open = shard.connection_limits.open() as u64;
+    let panics = shard.panics.refused();
+    text.single("tidelog_request_panics_total", "counter", "Requests refused because they panicked.", panics);
     text.single("kafka_server_socketservermetrics_connection_count", "gauge", "Open client connections.", open);
     let sessions = shard.sessions.count() as u64;
     text.single("kafka_server_fetchsessioncache_numincrementalfetchsessions", "gauge", "Fetch sessions.", sessions);

@@ -29,6 +29,7 @@ mod metrics;
 mod metrics_text;
 mod net;
 mod options;
+mod pace;
 mod partition;
 mod peers;
 mod probe;
@@ -44,6 +45,7 @@ pub use broker::{Broker, BrokerHandle, StartError};
 pub use metrics_text::{METRICS_CONTENT_TYPE, MetricsText};
 pub use options::{
     BrokerOptions, CleanerOptions, DiskOptions, GroupOptions, ListenerOptions, NetworkLimits, ReplicaOptions,
+    unlimited_if_negative,
 };
 pub use probe::{BrokerProbe, Readiness};
 pub use tidelog_commitlog::CleanerLimits;

@@ -307,7 +307,7 @@ impl MetadataApplier {
         }
         if !partitions.is_empty() {
             let controller = self.shard.controller.clone();
-            tokio::task::spawn_local(async move {
+            self.shard.spawn("report of recovered replicas", async move {
                 // Said again with the next image if it got lost.
                 let _ = controller.submit(Request::ReplicaRecovered { broker: identity, partitions }).await;
             });

@@ -3,6 +3,7 @@
 //! Names follow Kafka's keys (`docs/CONFIG.md`); every duration says its unit by type. `BrokerOptions::new` gives the
 //! defaults of the table of configs, so that a test names only what it is about.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -57,6 +58,8 @@ pub struct BrokerOptions {
 pub struct NetworkLimits {
     /// `max.connections`.
     pub connections_max: usize,
+    /// `listener.name.{name}.max.connections`, by the listener's name.
+    pub listener_connections_max: HashMap<String, usize>,
     /// `max.connections.per.ip`.
     pub connections_per_ip_max: usize,
     /// `max.connection.creation.rate`, connections a second.
@@ -65,25 +68,40 @@ pub struct NetworkLimits {
     pub connection_idle_max: Duration,
     /// `socket.request.max.bytes`: longest frame accepted.
     pub request_bytes_max: usize,
+    /// `queued.max.request.bytes`: bytes of unanswered large requests above which no other is read.
+    pub queued_request_bytes_max: usize,
     /// A frame whose first byte arrived must be complete after this.
     pub partial_frame_max: Duration,
     /// Requests of one connection that may be unanswered before the broker stops reading from it.
     pub pipelined_requests_max: usize,
     /// Unsent response bytes of one connection above which the broker stops reading from it.
     pub unsent_response_bytes_max: usize,
+    /// `queued.max.response.bytes`: unsent response bytes of all connections above which answers become small.
+    pub queued_response_bytes_max: usize,
+    /// `socket.send.timeout.ms`: a peer that takes nothing of its answers for so long is disconnected.
+    pub send_stall_max: Duration,
+}
+
+/// Kafka's way to say that there is no limit is -1.
+pub fn unlimited_if_negative(bytes: i64) -> usize {
+    usize::try_from(bytes).unwrap_or(usize::MAX)
 }
 
 impl Default for NetworkLimits {
     fn default() -> Self {
         Self {
             connections_max: default_number("max.connections"),
+            listener_connections_max: HashMap::new(),
             connections_per_ip_max: default_number("max.connections.per.ip"),
             connection_creation_rate_max: default_number("max.connection.creation.rate"),
             connection_idle_max: default_ms("connections.max.idle.ms"),
             request_bytes_max: default_number("socket.request.max.bytes"),
+            queued_request_bytes_max: unlimited_if_negative(default_number("queued.max.request.bytes")),
             partial_frame_max: Duration::from_secs(30),
             pipelined_requests_max: default_number("queued.max.requests"),
             unsent_response_bytes_max: 16 << 20,
+            queued_response_bytes_max: default_number("queued.max.response.bytes"),
+            send_stall_max: default_ms("socket.send.timeout.ms"),
         }
     }
 }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use tidelog_commitlog::{AppendError, LogDir, StorageError, Validator};
 use tidelog_controller::{ControllerHandle, ControllerStatus};
 use tidelog_metadata::{BrokerIdentity, Image, Partition, Topic};
+use tidelog_panics::Panics;
 use tidelog_wire::ErrorCode;
 use tidelog_wire::types::{BrokerEpoch, BrokerId, PartitionIndex};
 use tokio::sync::watch;
@@ -26,7 +27,7 @@ use crate::fetcher::Fetchers;
 use crate::flusher::{DiskPool, Heartbeats};
 use crate::isr::IsrProposals;
 use crate::metrics::Metrics;
-use crate::net::{ConnectionLimits, LogLimit, OpenConnections};
+use crate::net::{ConnectionLimits, LogLimit, OpenConnections, RequestBudget, ResponseBudget};
 use crate::options::BrokerOptions;
 use crate::partition::{PartitionHandle, PartitionTable};
 use crate::peers::Peers;
@@ -38,6 +39,7 @@ use crate::turn::Turn;
 /// Shared by all tasks of the shard.
 pub(crate) struct Shard {
     pub options: Rc<BrokerOptions>,
+    pub panics: Panics,
     pub clock: Clock,
     pub controller: ControllerHandle,
     pub metrics: Metrics,
@@ -45,6 +47,8 @@ pub(crate) struct Shard {
     pub timers: Timers,
     pub connections: OpenConnections,
     pub connection_limits: Rc<ConnectionLimits>,
+    pub response_budget: Rc<ResponseBudget>,
+    pub request_budget: Rc<RequestBudget>,
     pub bad_input_log: LogLimit,
     pub storage_log: LogLimit,
     pub follow_log: LogLimit,
@@ -85,6 +89,7 @@ impl Shard {
         log_dir: LogDir,
         disk: DiskPool,
         heartbeats: Arc<Heartbeats>,
+        panics: Panics,
     ) -> Rc<Self> {
         let clock = Clock::start();
         // Session ids of an earlier run must not look like ours.
@@ -92,8 +97,11 @@ impl Shard {
         let image = Arc::clone(&controller.image().borrow());
         Rc::new(Self {
             connection_limits: Rc::new(ConnectionLimits::new(&options.network, Instant::now())),
+            response_budget: ResponseBudget::new(options.network.queued_response_bytes_max),
+            request_budget: RequestBudget::new(options.network.queued_request_bytes_max),
             sessions: FetchSessions::new(options.replica.fetch_sessions_max, first_session_id),
             options: Rc::new(options),
+            panics,
             clock,
             controller_status: controller.status(),
             controller,
@@ -127,6 +135,18 @@ impl Shard {
             broker_epoch: Cell::new(BrokerEpoch::NONE),
             image: watch::Sender::new(image),
         })
+    }
+
+    /// Spawns a task that the broker lives by: a panic in it ends the broker.
+    pub(crate) fn spawn(&self, name: &'static str, task: impl Future<Output = ()> + 'static) {
+        #[expect(clippy::disallowed_methods, reason = "this is where tasks are spawned")]
+        tokio::task::spawn_local(self.panics.clone().vital(name, task));
+    }
+
+    /// Spawns what is done for one peer: a panic in it is that peer's alone.
+    pub(crate) fn spawn_request(&self, task: impl Future<Output = ()> + 'static) {
+        #[expect(clippy::disallowed_methods, reason = "this is where tasks are spawned")]
+        tokio::task::spawn_local(self.panics.request(task));
     }
 
     pub(crate) fn node_id(&self) -> BrokerId {

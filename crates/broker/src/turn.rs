@@ -188,6 +188,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
+    #[expect(clippy::disallowed_methods, reason = "there is no shard")]
     async fn what_lies_in_a_socket_when_a_turn_is_due_belongs_to_it() {
         let served = async {
             let turn = Rc::new(Turn::default());

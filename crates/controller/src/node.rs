@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
 use openraft::async_runtime::watch::WatchReceiver;
 use openraft::errors::Fatal;
 use tidelog_internal_api::controller::controller_server::ControllerServer;
 use tidelog_internal_api::formation::formation_server::FormationServer;
 use tidelog_internal_api::raft::raft_server::RaftServer;
+use tidelog_panics::Panics;
 use tidelog_wire::Uuid;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -23,7 +24,7 @@ use crate::identity::{ClusterId, Identity, IdentityError};
 use crate::kafka::KafkaPort;
 use crate::net::{CONNECTION_WINDOW_BYTES, Dialer, STREAM_WINDOW_BYTES, accepted, bind};
 use crate::options::ControllerOptions;
-use crate::raft::{MESSAGE_BYTES_MAX, NetworkFactory, Raft, RaftNode, RaftService, raft_config};
+use crate::raft::{MESSAGE_BYTES_MAX, Metrics, NetworkFactory, Raft, RaftNode, RaftService, raft_config};
 use crate::services::Services;
 use crate::shared::{Inner, Shared, leader_of};
 use crate::{active, failover, formation, recovery};
@@ -97,6 +98,7 @@ impl Controller {
             raft,
             applied: published.applied,
             image: published.image,
+            panics: Panics::default(),
             active: watch::Sender::new(None),
             lost_leader: watch::Sender::new(None),
         });
@@ -126,12 +128,15 @@ fn run(shared: Shared, listener: TcpListener) -> ControllerHandle {
     let (close, closed) = oneshot::channel::<()>();
     let server = serve(shared.clone(), listener, closed);
     let mut tasks = JoinSet::new();
-    tasks.spawn(active::run(shared.clone()));
-    tasks.spawn(formation::run(shared.clone()));
-    tasks.spawn(failover::run(shared.clone()));
-    tasks.spawn(learn_cluster_id(shared.clone()));
+    let vital = |name, task| shared.panics.clone().vital(name, task);
+    tasks.spawn(vital("the active controller", active::run(shared.clone()).boxed()));
+    tasks.spawn(vital("the formation", formation::run(shared.clone()).boxed()));
+    tasks.spawn(vital("the failover", failover::run(shared.clone()).boxed()));
+    tasks.spawn(vital("the cluster's id", learn_cluster_id(shared.clone()).boxed()));
+    // Its end is noticed: the status ends with it.
     tasks.spawn(publish(shared.clone(), publish_status));
-    tokio::spawn(supervise(shared.clone(), stopping, tasks, close, tokio::spawn(server)));
+    let server = tokio::spawn(shared.panics.clone().vital("the listener of other nodes", server));
+    tokio::spawn(supervise(shared.clone(), stopping, tasks, close, server));
     ControllerHandle {
         image: shared.image.clone(),
         status,
@@ -253,8 +258,9 @@ async fn publish(shared: Shared, status: watch::Sender<ControllerStatus>) {
             active: leader_of(&now).map(|(id, _)| id.id),
             term: now.current_term,
             is_active,
-            failed: now.running_state.as_ref().err().filter(|fatal| **fatal != Fatal::Stopped).map(ToString::to_string),
+            failed: shared.panics.has_failed().then(|| PANICKED.to_owned()).or_else(|| raft_failure(&now)),
         };
+        let next_failed = next.failed.clone();
         status.send_if_modified(|status| {
             let changed = *status != next;
             *status = next;
@@ -264,6 +270,13 @@ async fn publish(shared: Shared, status: watch::Sender<ControllerStatus>) {
             changed = metrics.changed() => if changed.is_err() { return },
             changed = cluster_id.changed() => if changed.is_err() { return },
             changed = active.changed() => if changed.is_err() { return },
+            _ = shared.panics.failed(), if next_failed.is_none() => {}
         }
     }
+}
+
+const PANICKED: &str = "a task of the controller panicked; where is logged above";
+
+fn raft_failure(metrics: &Metrics) -> Option<String> {
+    metrics.running_state.as_ref().err().filter(|fatal| **fatal != Fatal::Stopped).map(ToString::to_string)
 }

@@ -88,7 +88,8 @@ impl BrokerSession {
         let (publish, state) =
             watch::channel(SessionState { broker_epoch: None, fenced: true, last_contact: None, may_shut_down: false });
         let keeper = Keeper { shared: controller.shared.clone(), controller, registration, health, state: publish };
-        tasks.spawn(keeper.run(received));
+        let panics = keeper.shared.panics.clone();
+        tasks.spawn(panics.vital("the broker's session", keeper.run(received)));
         Self { state, commands }
     }
 

@@ -7,6 +7,7 @@ use openraft::async_runtime::watch::WatchReceiver;
 use openraft::vote::RaftLeaderId;
 use tidelog_metadata::Image;
 use tidelog_metadata::config::StaticConfigs;
+use tidelog_panics::Panics;
 use tidelog_wire::Uuid;
 use tokio::sync::watch;
 
@@ -37,6 +38,7 @@ pub(crate) struct Inner {
     pub(crate) raft: Raft,
     pub(crate) applied: watch::Receiver<Arc<Applied>>,
     pub(crate) image: watch::Receiver<Arc<Image>>,
+    pub(crate) panics: Panics,
     /// Set while this node is the active controller and has proved it to a quorum.
     pub(crate) active: watch::Sender<Option<ActiveQueue>>,
     /// The last leader that did not resign: the next one leads because it died or fell silent, and gives its

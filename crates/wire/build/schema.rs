@@ -39,7 +39,7 @@ pub enum Kind {
     Data,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Message {
     pub kind: Kind,
     pub versions: Versions,
@@ -63,13 +63,13 @@ impl Message {
     }
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Struct {
     pub name: String,
     pub fields: Vec<Field>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Field {
     pub name: String,
     pub of: Type,

@@ -5,6 +5,7 @@ use std::fs;
 use std::io::{Read, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
 use std::thread;
 use std::time::Duration;
 
@@ -278,6 +279,12 @@ impl Cluster {
             process.signal(Signal::KILL)?;
         }
         running.into_iter().try_for_each(Process::kill)
+    }
+
+    /// Waits until a node has ended by itself.
+    pub fn wait_end(&mut self, id: i32, limit: Duration) -> Result<ExitStatus> {
+        let process = self.node_mut(id).process.take().with_context(|| format!("node {id} is not running"))?;
+        process.wait_end(limit)
     }
 
     /// SIGTERM, and waits for a clean end.

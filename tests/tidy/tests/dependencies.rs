@@ -7,7 +7,7 @@ use serde_json::Value;
 use tidelog_tidy::root;
 
 /// What each crate may use of the others.
-const INSIDE: [(&str, &[&str]); 10] = [
+const INSIDE: [(&str, &[&str]); 11] = [
     ("tidelog-wire", &[]),
     ("tidelog-internal-api", &[]),
     ("tidelog-commitlog", &["tidelog-wire"]),
@@ -15,7 +15,8 @@ const INSIDE: [(&str, &[&str]); 10] = [
     ("tidelog-metadata", &["tidelog-wire"]),
     ("tidelog-coordinator", &["tidelog-wire"]),
     ("tidelog-client", &["tidelog-wire"]),
-    ("tidelog-controller", &["tidelog-internal-api", "tidelog-metadata", "tidelog-wire"]),
+    ("tidelog-panics", &[]),
+    ("tidelog-controller", &["tidelog-internal-api", "tidelog-metadata", "tidelog-panics", "tidelog-wire"]),
     (
         "tidelog-broker",
         &[
@@ -24,6 +25,7 @@ const INSIDE: [(&str, &[&str]); 10] = [
             "tidelog-controller",
             "tidelog-coordinator",
             "tidelog-metadata",
+            "tidelog-panics",
             "tidelog-replication",
             "tidelog-wire",
         ],
@@ -54,7 +56,7 @@ const OWNED: [(&str, &[&str]); 8] = [
     ("anyhow", &["tidelog-server"]),
     ("clap", &["tidelog-server"]),
     ("axum", &["tidelog-server"]),
-    ("tokio", &["tidelog-broker", "tidelog-client", "tidelog-controller", "tidelog-server"]),
+    ("tokio", &["tidelog-broker", "tidelog-client", "tidelog-controller", "tidelog-panics", "tidelog-server"]),
 ];
 
 struct Crate {

@@ -2,6 +2,7 @@
 //!
 //! v1 may forbid that the replication factor changes; v0 allows it.
 
+use std::collections::HashSet;
 use std::ops::RangeInclusive;
 
 use tidelog_metadata::{Image, Request, Response};
@@ -46,18 +47,17 @@ async fn wait_begun(
     request: &AlterPartitionReassignmentsRequest,
     response: &AlterPartitionReassignmentsResponse,
 ) {
-    let accepted = |topic: &str, index: i32| {
-        let topic = response.responses.iter().find(|answered| answered.name.as_str() == topic);
-        let partition = topic.and_then(|topic| topic.partitions.iter().find(|done| done.partition_index == index));
-        partition.is_some_and(|partition| partition.error_code == ErrorCode::NONE)
-    };
-    wait_visible(context, |image| {
-        request.topics.iter().all(|topic| {
-            let accepted = topic.partitions.iter().filter(|wanted| accepted(&topic.name, wanted.partition_index));
-            accepted.into_iter().all(|wanted| shows(image, &topic.name, wanted))
-        })
-    })
-    .await;
+    let answered = response.responses.iter().flat_map(|topic| {
+        let done = topic.partitions.iter().filter(|partition| partition.error_code == ErrorCode::NONE);
+        done.map(|partition| (&topic.name, partition.partition_index))
+    });
+    let accepted: HashSet<_> = answered.collect();
+    let wanted = request.topics.iter().flat_map(|topic| {
+        let partitions = topic.partitions.iter().map(|wanted| (&topic.name, wanted));
+        partitions.filter(|(topic, wanted)| accepted.contains(&(*topic, wanted.partition_index)))
+    });
+    let wanted: Vec<_> = wanted.collect();
+    wait_visible(context, |image| wanted.iter().all(|(topic, wanted)| shows(image, topic, wanted))).await;
 }
 
 fn shows(image: &Image, topic: &str, wanted: &ReassignablePartition) -> bool {

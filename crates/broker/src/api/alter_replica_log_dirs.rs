@@ -2,6 +2,7 @@
 //!
 //! A broker has one directory, so a replica is where it should be, or the directory is unknown.
 
+use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
 use tidelog_wire::messages::alter_replica_log_dirs_request::AlterReplicaLogDir;
@@ -13,6 +14,7 @@ use tidelog_wire::types::PartitionIndex;
 use tidelog_wire::{ErrorCode, Str};
 
 use super::{Api, Context};
+use crate::pace::Pace;
 
 pub(crate) struct AlterReplicaLogDirs;
 
@@ -21,23 +23,25 @@ impl Api for AlterReplicaLogDirs {
     const VERSIONS: RangeInclusive<i16> = 1..=2;
 
     async fn answer(context: Context, request: AlterReplicaLogDirsRequest) -> AlterReplicaLogDirsResponse {
-        let mut results: Vec<AlterReplicaLogDirTopicResult> = Vec::new();
+        let mut results: BTreeMap<Str, BTreeMap<i32, ErrorCode>> = BTreeMap::new();
+        let mut pace = Pace::start();
         for dir in &request.dirs {
             for topic in &dir.topics {
-                let partitions = topic.partitions.iter().map(|&partition_index| AlterReplicaLogDirPartitionResult {
-                    partition_index,
-                    error_code: placed(&context, dir, &topic.name, partition_index),
-                });
-                let known = results.iter().position(|result| result.topic_name == topic.name);
-                let index = known.unwrap_or_else(|| {
-                    let topic_name = topic.name.clone();
-                    results.push(AlterReplicaLogDirTopicResult { topic_name, ..Default::default() });
-                    results.len() - 1
-                });
-                results[index].partitions.extend(partitions);
+                let of_topic = results.entry(topic.name.clone()).or_default();
+                for &partition in &topic.partitions {
+                    pace.step().await;
+                    of_topic.insert(partition, placed(&context, dir, &topic.name, partition));
+                }
             }
         }
-        AlterReplicaLogDirsResponse { results, ..AlterReplicaLogDirsResponse::default() }
+        let results = results.into_iter().map(|(topic_name, partitions)| AlterReplicaLogDirTopicResult {
+            topic_name,
+            partitions: partitions
+                .into_iter()
+                .map(|(partition_index, error_code)| AlterReplicaLogDirPartitionResult { partition_index, error_code })
+                .collect(),
+        });
+        AlterReplicaLogDirsResponse { results: results.collect(), ..AlterReplicaLogDirsResponse::default() }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Creation of topics by asking for them (`auto.create.topics.enable`).
 
+use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -16,34 +17,28 @@ use crate::shard::Shard;
 const VISIBLE_WITHIN: Duration = Duration::from_millis(500);
 const CREATION_TIMEOUT_MS: i32 = 5_000;
 
-/// A topic that could not be created, and what to tell the client.
-pub(crate) struct Refused {
-    pub topic: Str,
-    pub code: ErrorCode,
-}
+/// Topics that could not be created, and what to tell the client of each.
+pub(crate) type Refused = HashMap<Str, ErrorCode>;
 
 /// Creates topics with the defaults for partitions and replication, and waits until this broker sees their leaders, so
 /// that the first answer about them is already a useful one.
-pub(crate) async fn create(shard: &Rc<Shard>, names: &[Str]) -> Vec<Refused> {
+pub(crate) async fn create(shard: &Rc<Shard>, names: &[Str]) -> Refused {
     let request = CreateTopicsRequest {
         topics: names.iter().map(|name| creatable(shard, name)).collect(),
         timeout_ms: CREATION_TIMEOUT_MS,
         validate_only: false,
     };
     let submitted = shard.controller.submit(Request::CreateTopics { request, origin: CreateOrigin::Broker });
-    let refused = match submitted.await {
+    let refused: Refused = match submitted.await {
         Ok(Response::CreateTopics(response)) => response
             .topics
             .into_iter()
             .filter(|topic| !is_there(topic.error_code))
-            .map(|topic| Refused { topic: topic.name, code: as_metadata_error(topic.error_code) })
+            .map(|topic| (topic.name, as_metadata_error(topic.error_code)))
             .collect(),
-        Ok(_) | Err(_) => names
-            .iter()
-            .map(|name| Refused { topic: name.clone(), code: ErrorCode::LEADER_NOT_AVAILABLE })
-            .collect::<Vec<_>>(),
+        Ok(_) | Err(_) => names.iter().map(|name| (name.clone(), ErrorCode::LEADER_NOT_AVAILABLE)).collect(),
     };
-    let created = names.iter().filter(|name| refused.iter().all(|refused| refused.topic != **name));
+    let created = names.iter().filter(|name| !refused.contains_key(*name));
     let created: Vec<_> = created.collect();
     let mut images = shard.image_changes();
     let all_led = images.wait_for(|image| created.iter().all(|name| is_led(image, name)));

@@ -4,11 +4,11 @@
 
 use std::ops::RangeInclusive;
 
-use futures::future::join_all;
 use tidelog_wire::messages::consumer_group_describe_response::DescribedGroup;
 use tidelog_wire::messages::{ConsumerGroupDescribeRequest, ConsumerGroupDescribeResponse};
 use tidelog_wire::{ErrorCode, Str};
 
+use super::set::distinct;
 use super::{Api, Context, groups};
 use crate::coordinator_host::Access;
 
@@ -19,7 +19,8 @@ impl Api for ConsumerGroupDescribe {
     const VERSIONS: RangeInclusive<i16> = 0..=1;
 
     async fn answer(context: Context, request: ConsumerGroupDescribeRequest) -> ConsumerGroupDescribeResponse {
-        let mut described = join_all(request.group_ids.iter().map(|group| describe(&context, group))).await;
+        let asked = distinct(request.group_ids, Str::clone);
+        let mut described = groups::each(&asked, |group| describe(&context, group)).await;
         let operations = groups::group_operations(request.include_authorized_operations);
         for group in described.iter_mut().filter(|group| group.error_code == ErrorCode::NONE) {
             group.authorized_operations = operations;

@@ -1,5 +1,6 @@
 //! CreatePartitions (37), decided by the controller.
 
+use std::collections::HashSet;
 use std::ops::RangeInclusive;
 
 use tidelog_metadata::{Request, Response};
@@ -30,10 +31,9 @@ impl Api for CreatePartitions {
 }
 
 async fn wait_grown(context: &Context, request: &CreatePartitionsRequest, response: &CreatePartitionsResponse) {
-    let is_done = |name: &str| {
-        response.results.iter().any(|topic| topic.name.as_str() == name && topic.error_code == ErrorCode::NONE)
-    };
-    let grown: Vec<_> = request.topics.iter().filter(|topic| is_done(&topic.name)).collect();
+    let done = response.results.iter().filter(|topic| topic.error_code == ErrorCode::NONE);
+    let done: HashSet<_> = done.map(|topic| &topic.name).collect();
+    let grown: Vec<_> = request.topics.iter().filter(|topic| done.contains(&topic.name)).collect();
     wait_visible(context, |image| {
         grown.iter().all(|wanted| {
             image.topic(&wanted.name).is_none_or(|topic| topic.partition_count() as i64 >= i64::from(wanted.count))

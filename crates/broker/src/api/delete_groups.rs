@@ -4,11 +4,11 @@
 
 use std::ops::RangeInclusive;
 
-use futures::future::join_all;
 use tidelog_wire::Str;
 use tidelog_wire::messages::delete_groups_response::DeletableGroupResult;
 use tidelog_wire::messages::{DeleteGroupsRequest, DeleteGroupsResponse};
 
+use super::set::distinct;
 use super::{Api, Context, groups};
 use crate::coordinator_host::Access;
 
@@ -19,7 +19,8 @@ impl Api for DeleteGroups {
     const VERSIONS: RangeInclusive<i16> = 0..=2;
 
     async fn answer(context: Context, request: DeleteGroupsRequest) -> DeleteGroupsResponse {
-        let results = join_all(request.groups_names.iter().map(|group| delete(&context, group))).await;
+        let asked = distinct(request.groups_names, Str::clone);
+        let results = groups::each(&asked, |group| delete(&context, group)).await;
         DeleteGroupsResponse { results, ..DeleteGroupsResponse::default() }
     }
 }

@@ -15,7 +15,9 @@ use tidelog_wire::types::{Offset, PartitionIndex};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
+use super::set::distinct_partitions;
 use super::{Api, Context};
+use crate::pace::Pace;
 use crate::partition::{TrimError, fetch_error_code};
 
 /// Kafka's "everything that is committed".
@@ -30,15 +32,21 @@ impl Api for DeleteRecords {
     async fn answer(context: Context, request: DeleteRecordsRequest) -> DeleteRecordsResponse {
         let deadline = Instant::now() + Duration::from_millis(request.timeout_ms.max(0) as u64);
         // All are begun before the first is waited for.
-        let begun: Vec<_> = request
-            .topics
-            .iter()
-            .map(|topic| {
-                let begin =
-                    |asked: &DeleteRecordsPartition| (asked.partition_index, begin(&context, &topic.name, asked));
-                (topic.name.clone(), topic.partitions.iter().map(begin).collect::<Vec<_>>())
-            })
-            .collect();
+        let asked = distinct_partitions(
+            request.topics,
+            |topic| topic.name.clone(),
+            |topic| &mut topic.partitions,
+            |partition| partition.partition_index,
+        );
+        let (mut begun, mut pace) = (Vec::with_capacity(asked.len()), Pace::start());
+        for topic in asked {
+            let mut partitions = Vec::with_capacity(topic.partitions.len());
+            for asked in topic.partitions {
+                pace.step().await;
+                partitions.push((asked.partition_index, begin(&context, &topic.name, &asked)));
+            }
+            begun.push((topic.name, partitions));
+        }
         let mut topics = Vec::with_capacity(begun.len());
         for (name, partitions) in begun {
             let mut results = Vec::with_capacity(partitions.len());

@@ -3,6 +3,7 @@
 //! v1 has synonyms (KIP-226), v3 types and documentation (KIP-569). A broker describes itself and the cluster-wide
 //! defaults; clients route the question to the broker it is about.
 
+use std::collections::HashSet;
 use std::ops::RangeInclusive;
 
 use tidelog_metadata::config::{self, ConfigEntry, ConfigSource, ConfigSynonym, Resolver};
@@ -12,9 +13,15 @@ use tidelog_wire::messages::describe_configs_response::{
     DescribeConfigsResourceResult, DescribeConfigsResult, DescribeConfigsSynonym,
 };
 use tidelog_wire::messages::{DescribeConfigsRequest, DescribeConfigsResponse};
-use tidelog_wire::{ErrorCode, Str};
+use tidelog_wire::{ErrorCode, Str, excerpt};
 
+use super::set::distinct;
 use super::{Api, Context};
+use crate::pace::Pace;
+
+/// Groups of which only defaults can be told, in one request.
+const BARE_GROUPS_MAX: usize = 200;
+const TOO_MANY_BARE_GROUPS: &str = "The request names too many groups that have no configs.";
 
 pub(crate) struct DescribeConfigs;
 
@@ -23,18 +30,35 @@ impl Api for DescribeConfigs {
     const VERSIONS: RangeInclusive<i16> = 1..=4;
 
     async fn answer(context: Context, request: DescribeConfigsRequest) -> DescribeConfigsResponse {
-        let results = request.resources.iter().map(|resource| match entries(&context, resource) {
-            Ok(entries) => {
-                let wanted = entries.into_iter().filter(|entry| is_wanted(resource, &entry.name));
-                let configs = wanted.map(|entry| shown(entry, &request)).collect();
-                DescribeConfigsResult { configs, ..named(resource) }
-            }
-            Err((error_code, message)) => {
-                DescribeConfigsResult { error_code, error_message: Some(Str::from(message)), ..named(resource) }
-            }
-        });
-        DescribeConfigsResponse { results: results.collect(), ..DescribeConfigsResponse::default() }
+        let mut asked = request;
+        let resources = std::mem::take(&mut asked.resources);
+        let resources = distinct(resources, |resource| (resource.resource_type, resource.resource_name.clone()));
+        let (mut pace, mut bare_groups) = (Pace::start(), 0);
+        let mut results = Vec::with_capacity(resources.len());
+        for resource in &resources {
+            pace.step().await;
+            bare_groups += usize::from(is_bare_group(&context, resource));
+            let described = match bare_groups > BARE_GROUPS_MAX && is_bare_group(&context, resource) {
+                true => Err((ErrorCode::INVALID_REQUEST, TOO_MANY_BARE_GROUPS.to_owned())),
+                false => entries(&context, resource),
+            };
+            results.push(match described {
+                Ok(entries) => DescribeConfigsResult { configs: wanted(entries, resource, &asked), ..named(resource) },
+                Err((error_code, message)) => {
+                    DescribeConfigsResult { error_code, error_message: Some(Str::from(message)), ..named(resource) }
+                }
+            });
+        }
+        DescribeConfigsResponse { results, ..DescribeConfigsResponse::default() }
     }
+}
+
+/// A group for which nothing is set: any name is one, so that no size of the cluster bounds the answer.
+fn is_bare_group(context: &Context, resource: &DescribeConfigsResource) -> bool {
+    let kind = ConfigResourceType::Group;
+    let name = resource.resource_name.clone();
+    resource.resource_type == kind.code()
+        && context.shard.image().configs(&ConfigResource { kind, name }).next().is_none()
 }
 
 fn named(resource: &DescribeConfigsResource) -> DescribeConfigsResult {
@@ -45,8 +69,14 @@ fn named(resource: &DescribeConfigsResource) -> DescribeConfigsResult {
     }
 }
 
-fn is_wanted(resource: &DescribeConfigsResource, name: &Str) -> bool {
-    resource.configuration_keys.as_ref().is_none_or(|keys| keys.is_empty() || keys.contains(name))
+fn wanted(
+    entries: Vec<ConfigEntry>,
+    resource: &DescribeConfigsResource,
+    request: &DescribeConfigsRequest,
+) -> Vec<DescribeConfigsResourceResult> {
+    let keys: HashSet<&Str> = resource.configuration_keys.iter().flatten().collect();
+    let wanted = entries.into_iter().filter(|entry| keys.is_empty() || keys.contains(&entry.name));
+    wanted.map(|entry| shown(entry, request)).collect()
 }
 
 fn entries(context: &Context, resource: &DescribeConfigsResource) -> Result<Vec<ConfigEntry>, (ErrorCode, String)> {
@@ -58,14 +88,15 @@ fn entries(context: &Context, resource: &DescribeConfigsResource) -> Result<Vec<
     match ConfigResourceType::from_code(resource.resource_type) {
         Some(ConfigResourceType::Topic) => match image.topic(name) {
             Some(topic) => Ok(config::describe_topic(&resolver, topic)),
-            None => Err((ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, format!("There is no topic {name}."))),
+            None => Err((ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, format!("There is no topic {}.", excerpt(name)))),
         },
         Some(ConfigResourceType::Broker) if name.is_empty() => Ok(set_entries(&resolver)),
         Some(ConfigResourceType::Broker) if name == shard.node_id().to_string() => {
             Ok(config::describe_broker(&resolver))
         }
         Some(ConfigResourceType::Broker) => {
-            let message = format!("This is broker {}; ask broker {name} about its own configs.", shard.node_id());
+            let message =
+                format!("This is broker {}; ask broker {} about its own configs.", shard.node_id(), excerpt(name));
             Err((ErrorCode::INVALID_REQUEST, message))
         }
         Some(ConfigResourceType::Group) if name.is_empty() => {

@@ -4,12 +4,12 @@
 
 use std::ops::RangeInclusive;
 
-use futures::future::join_all;
 use tidelog_wire::ErrorCode;
 use tidelog_wire::Str;
 use tidelog_wire::messages::describe_groups_response::DescribedGroup;
 use tidelog_wire::messages::{DescribeGroupsRequest, DescribeGroupsResponse};
 
+use super::set::distinct;
 use super::{Api, Context, groups};
 use crate::coordinator_host::Access;
 
@@ -20,7 +20,8 @@ impl Api for DescribeGroups {
     const VERSIONS: RangeInclusive<i16> = 0..=6;
 
     async fn answer(context: Context, request: DescribeGroupsRequest) -> DescribeGroupsResponse {
-        let mut described = join_all(request.groups.iter().map(|group| describe(&context, group))).await;
+        let asked = distinct(request.groups, Str::clone);
+        let mut described = groups::each(&asked, |group| describe(&context, group)).await;
         let operations = groups::group_operations(request.include_authorized_operations);
         for group in described.iter_mut().filter(|group| group.error_code == ErrorCode::NONE) {
             group.authorized_operations = operations;

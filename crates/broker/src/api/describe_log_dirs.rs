@@ -2,7 +2,7 @@
 //!
 //! v3 has an error for the whole request, v4 the sizes of the volume (KIP-827).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::RangeInclusive;
 
 use tidelog_wire::messages::describe_log_dirs_response::{
@@ -12,6 +12,7 @@ use tidelog_wire::messages::{DescribeLogDirsRequest, DescribeLogDirsResponse};
 use tidelog_wire::{ErrorCode, Str};
 
 use super::{Api, Context};
+use crate::pace::Pace;
 use crate::partition::PartitionHandle;
 
 pub(crate) struct DescribeLogDirs;
@@ -23,8 +24,13 @@ impl Api for DescribeLogDirs {
     async fn answer(context: Context, request: DescribeLogDirsRequest) -> DescribeLogDirsResponse {
         let shard = &context.shard;
         let mut topics: BTreeMap<Str, Vec<DescribeLogDirsPartition>> = BTreeMap::new();
+        let wanted = wanted(request);
+        let mut pace = Pace::start();
         for partition in shard.partitions.all() {
-            if is_wanted(&request, &partition) {
+            pace.step().await;
+            let (topic, index) = (&partition.id.topic, partition.id.index.get());
+            if wanted.as_ref().is_none_or(|wanted| wanted.get(topic).is_some_and(|of_topic| of_topic.contains(&index)))
+            {
                 topics.entry(partition.id.topic.clone()).or_default().extend(describe(&partition));
             }
         }
@@ -50,10 +56,12 @@ impl Api for DescribeLogDirs {
 }
 
 /// No list of topics means all.
-fn is_wanted(request: &DescribeLogDirsRequest, partition: &PartitionHandle) -> bool {
-    let Some(topics) = &request.topics else { return true };
-    let index = partition.id.index.get();
-    topics.iter().any(|topic| topic.topic == partition.id.topic && topic.partitions.contains(&index))
+fn wanted(request: DescribeLogDirsRequest) -> Option<HashMap<Str, HashSet<i32>>> {
+    let mut wanted: HashMap<Str, HashSet<i32>> = HashMap::new();
+    for topic in request.topics? {
+        wanted.entry(topic.topic).or_default().extend(topic.partitions);
+    }
+    Some(wanted)
 }
 
 fn describe(partition: &PartitionHandle) -> Option<DescribeLogDirsPartition> {

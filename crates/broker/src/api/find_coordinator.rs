@@ -18,8 +18,7 @@ use tidelog_wire::messages::{FindCoordinatorRequest, FindCoordinatorResponse};
 use tidelog_wire::types::BrokerId;
 use tidelog_wire::{ErrorCode, Str};
 
-use tokio::task::spawn_local;
-
+use super::set::distinct;
 use super::{Api, Context, auto_create};
 use crate::cluster_view::ClientEndpoint;
 use crate::coordinator_host::{OFFSETS_TOPIC, partition_of};
@@ -40,7 +39,7 @@ impl Api for FindCoordinator {
     async fn answer(context: Context, request: FindCoordinatorRequest) -> FindCoordinatorResponse {
         let keys = match context.version {
             ..4 => vec![request.key],
-            _ => request.coordinator_keys,
+            _ => distinct(request.coordinator_keys, Str::clone),
         };
         if request.key_type == GROUP {
             make_offsets_topic(&context.shard);
@@ -64,8 +63,9 @@ impl Api for FindCoordinator {
 fn make_offsets_topic(shard: &Rc<Shard>) {
     let is_missing = shard.is_ready.get() && shard.image().topic_id(OFFSETS_TOPIC).is_none();
     if is_missing && !shard.coordinators.creating.replace(true) {
-        let shard = Rc::clone(shard);
-        spawn_local(async move {
+        let making = Rc::clone(shard);
+        shard.spawn("making of the offsets topic", async move {
+            let shard = making;
             auto_create::create(&shard, &[Str::from_static(OFFSETS_TOPIC)]).await;
             shard.coordinators.creating.set(false);
         });

@@ -9,6 +9,7 @@ use tidelog_wire::messages::list_config_resources_response::ConfigResource;
 use tidelog_wire::messages::{ListConfigResourcesRequest, ListConfigResourcesResponse};
 use tidelog_wire::{ErrorCode, Str};
 
+use super::set::distinct;
 use super::{Api, Context};
 
 pub(crate) struct ListConfigResources;
@@ -35,6 +36,7 @@ impl Api for ListConfigResources {
             let error_code = ErrorCode::UNSUPPORTED_VERSION;
             return ListConfigResourcesResponse { error_code, ..ListConfigResourcesResponse::default() };
         };
+        let kinds = distinct(kinds, |kind| kind.code());
         let image = context.shard.image();
         let resources = kinds.into_iter().flat_map(|kind| {
             let names = names(&image, kind).into_iter();

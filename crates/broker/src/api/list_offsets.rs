@@ -7,13 +7,15 @@
 use std::ops::RangeInclusive;
 
 use tidelog_replication::FetchError;
-use tidelog_wire::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
+use tidelog_wire::ErrorCode;
+use tidelog_wire::messages::list_offsets_request::ListOffsetsPartition;
 use tidelog_wire::messages::list_offsets_response::{ListOffsetsPartitionResponse, ListOffsetsTopicResponse};
 use tidelog_wire::messages::{ListOffsetsRequest, ListOffsetsResponse};
 use tidelog_wire::types::{LeaderEpoch, Offset, PartitionIndex};
-use tidelog_wire::{ErrorCode, Str};
 
+use super::set::distinct_partitions;
 use super::{Api, Context};
+use crate::pace::Pace;
 use crate::partition::{PartitionHandle, fetch_error_code, read_error_code};
 
 const LATEST: i64 = -1;
@@ -30,29 +32,34 @@ impl Api for ListOffsets {
     const VERSIONS: RangeInclusive<i16> = 1..=11;
 
     async fn answer(context: Context, request: ListOffsetsRequest) -> ListOffsetsResponse {
-        let topics = request.topics.iter().map(|topic| answer_topic(&context, topic)).collect();
+        let asked = distinct_partitions(
+            request.topics,
+            |topic| topic.name.clone(),
+            |topic| &mut topic.partitions,
+            |partition| partition.partition_index,
+        );
+        let (mut topics, mut pace) = (Vec::with_capacity(asked.len()), Pace::start());
+        for topic in asked {
+            let mut partitions = Vec::with_capacity(topic.partitions.len());
+            for partition in &topic.partitions {
+                pace.step().await;
+                partitions.push(answer(&context, &topic.name, partition));
+            }
+            topics.push(ListOffsetsTopicResponse { name: topic.name, partitions });
+        }
         ListOffsetsResponse { topics, ..ListOffsetsResponse::default() }
     }
 }
 
-fn answer_topic(context: &Context, topic: &ListOffsetsTopic) -> ListOffsetsTopicResponse {
-    let answer = |partition: &ListOffsetsPartition| {
-        let found = context
-            .shard
-            .partition(&topic.name, PartitionIndex(partition.partition_index))
-            .and_then(|host| find(context, &host, partition));
-        let found = found.unwrap_or_else(Found::error);
-        ListOffsetsPartitionResponse {
-            partition_index: partition.partition_index,
-            error_code: found.error_code,
-            timestamp: found.timestamp_ms,
-            offset: found.offset.get(),
-            leader_epoch: if context.version >= 4 { found.leader_epoch.get() } else { LeaderEpoch::NONE.get() },
-        }
-    };
-    ListOffsetsTopicResponse {
-        name: Str::clone(&topic.name),
-        partitions: topic.partitions.iter().map(answer).collect(),
+fn answer(context: &Context, topic: &str, asked: &ListOffsetsPartition) -> ListOffsetsPartitionResponse {
+    let host = context.shard.partition(topic, PartitionIndex(asked.partition_index));
+    let found = host.and_then(|host| find(context, &host, asked)).unwrap_or_else(Found::error);
+    ListOffsetsPartitionResponse {
+        partition_index: asked.partition_index,
+        error_code: found.error_code,
+        timestamp: found.timestamp_ms,
+        offset: found.offset.get(),
+        leader_epoch: if context.version >= 4 { found.leader_epoch.get() } else { LeaderEpoch::NONE.get() },
     }
 }
 

@@ -1,8 +1,10 @@
 //! ListPartitionReassignments (46): the moves under way, from this broker's image (KIP-455).
 
+use std::collections::{BTreeMap, HashSet};
 use std::ops::RangeInclusive;
 
 use tidelog_metadata::Topic;
+use tidelog_wire::Str;
 use tidelog_wire::messages::list_partition_reassignments_response::{
     OngoingPartitionReassignment, OngoingTopicReassignment,
 };
@@ -21,14 +23,15 @@ impl Api for ListPartitionReassignments {
         request: ListPartitionReassignmentsRequest,
     ) -> ListPartitionReassignmentsResponse {
         let image = context.shard.image();
-        let topics: Vec<_> = match &request.topics {
+        let topics: Vec<_> = match request.topics {
             None => image.topics().map(|topic| moves_of(topic, |_| true)).collect(),
             Some(asked) => {
-                let moves = asked.iter().filter_map(|asked| {
-                    let topic = image.topic(&asked.name)?;
-                    Some(moves_of(topic, |index| asked.partition_indexes.contains(&index)))
-                });
-                moves.collect()
+                let mut by_topic: BTreeMap<Str, HashSet<i32>> = BTreeMap::new();
+                for topic in asked {
+                    by_topic.entry(topic.name).or_default().extend(topic.partition_indexes);
+                }
+                let known = by_topic.iter().filter_map(|(name, asked)| Some((image.topic(name)?, asked)));
+                known.map(|(topic, asked)| moves_of(topic, |index| asked.contains(&index))).collect()
             }
         };
         ListPartitionReassignmentsResponse {

@@ -20,7 +20,9 @@ use tidelog_wire::types::{BrokerId, PartitionIndex};
 use tidelog_wire::{ErrorCode, Str, Uuid};
 
 use super::auto_create;
+use super::set::distinct;
 use super::{Api, CLUSTER_OPERATIONS, Context, TOPIC_OPERATIONS, broker_ids, offline_replicas};
+use crate::pace::Pace;
 
 /// How long a question is held at most while this broker is not part of its cluster yet.
 const READY_WITHIN: Duration = Duration::from_secs(5);
@@ -33,17 +35,18 @@ impl Api for Metadata {
     type Request = MetadataRequest;
     const VERSIONS: RangeInclusive<i16> = 0..=13;
 
-    async fn answer(context: Context, request: MetadataRequest) -> MetadataResponse {
+    async fn answer(context: Context, mut request: MetadataRequest) -> MetadataResponse {
+        request.topics = request.topics.map(|topics| distinct(topics, |topic| (topic.name.clone(), topic.topic_id)));
         hold_until_ready(&context).await;
         let missing = missing_topics(&context, &request);
         let refused = match missing.is_empty() {
-            true => Vec::new(),
+            true => auto_create::Refused::new(),
             false => auto_create::create(&context.shard, &missing).await,
         };
         hold_while_a_leader_is_dying(&context, &request).await;
         let image = context.shard.image();
         let view = View { context: &context, image: &image, request: &request, refused: &refused };
-        view.response()
+        view.response().await
     }
 }
 
@@ -106,18 +109,28 @@ struct View<'a> {
     context: &'a Context,
     image: &'a Image,
     request: &'a MetadataRequest,
-    refused: &'a [auto_create::Refused],
+    refused: &'a auto_create::Refused,
 }
 
 impl View<'_> {
-    fn response(&self) -> MetadataResponse {
+    async fn response(&self) -> MetadataResponse {
         let shard = &self.context.shard;
-        let topics: Vec<_> = match &self.request.topics {
-            Some(topics) if self.context.version > 0 || !topics.is_empty() => {
-                topics.iter().map(|asked| self.asked_topic(asked)).collect()
+        let mut pace = Pace::start();
+        let mut topics = Vec::new();
+        match &self.request.topics {
+            Some(asked) if self.context.version > 0 || !asked.is_empty() => {
+                for asked in asked {
+                    pace.step().await;
+                    topics.push(self.asked_topic(asked));
+                }
             }
-            _ => self.image.topics().map(|topic| self.topic(topic)).collect(),
-        };
+            _ => {
+                for topic in self.image.topics() {
+                    pace.step().await;
+                    topics.push(self.topic(topic));
+                }
+            }
+        }
         MetadataResponse {
             brokers: self.brokers(&topics),
             cluster_id: self.image.cluster_id().cloned(),
@@ -173,7 +186,8 @@ impl View<'_> {
             Some(topic) => self.topic(topic),
             None => MetadataResponseTopic {
                 error_code: self.absence(asked),
-                name: name_asked_for(asked).cloned(),
+                // Null is known from v12 on.
+                name: name_asked_for(asked).cloned().or_else(|| (self.context.version < 12).then(Str::default)),
                 topic_id: asked.topic_id,
                 ..MetadataResponseTopic::default()
             },
@@ -184,8 +198,7 @@ impl View<'_> {
         let Some(name) = name_asked_for(asked) else {
             return ErrorCode::UNKNOWN_TOPIC_ID;
         };
-        let refused = self.refused.iter().find(|refused| refused.topic == *name);
-        refused.map_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, |refused| refused.code)
+        self.refused.get(name).copied().unwrap_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)
     }
 
     fn topic(&self, topic: &Topic) -> MetadataResponseTopic {

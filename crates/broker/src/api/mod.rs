@@ -51,6 +51,7 @@ pub(crate) mod offset_fetch;
 pub(crate) mod offset_for_leader_epoch;
 pub(crate) mod produce;
 pub(crate) mod sasl_handshake;
+mod set;
 pub(crate) mod sync_group;
 pub(crate) mod unregister_broker;
 

@@ -10,6 +10,7 @@ use tidelog_wire::messages::offset_commit_request::OffsetCommitRequestTopic;
 use tidelog_wire::messages::offset_commit_response::{OffsetCommitResponsePartition, OffsetCommitResponseTopic};
 use tidelog_wire::messages::{OffsetCommitRequest, OffsetCommitResponse};
 
+use super::set::distinct_partitions;
 use super::{Api, Context, groups};
 use crate::coordinator_host::Access;
 
@@ -19,7 +20,13 @@ impl Api for OffsetCommit {
     type Request = OffsetCommitRequest;
     const VERSIONS: RangeInclusive<i16> = 2..=10;
 
-    async fn answer(context: Context, request: OffsetCommitRequest) -> OffsetCommitResponse {
+    async fn answer(context: Context, mut request: OffsetCommitRequest) -> OffsetCommitResponse {
+        request.topics = distinct_partitions(
+            request.topics,
+            |topic| (topic.name.clone(), topic.topic_id),
+            |topic| &mut topic.partitions,
+            |partition| partition.partition_index,
+        );
         let committed =
             groups::ask(&context, &request.group_id, Access::Writes, |coordinator, now_ms, topics, caller| {
                 coordinator.offset_commit(now_ms, topics, caller, &request)

@@ -6,7 +6,6 @@
 
 use std::ops::RangeInclusive;
 
-use futures::future::join_all;
 use tidelog_wire::ErrorCode;
 use tidelog_wire::messages::offset_fetch_request::{OffsetFetchRequestGroup, OffsetFetchRequestTopics};
 use tidelog_wire::messages::offset_fetch_response::{
@@ -14,6 +13,7 @@ use tidelog_wire::messages::offset_fetch_response::{
 };
 use tidelog_wire::messages::{OffsetFetchRequest, OffsetFetchResponse};
 
+use super::set::{distinct, distinct_partitions};
 use super::{Api, Context, groups};
 use crate::coordinator_host::Access;
 
@@ -25,17 +25,27 @@ impl Api for OffsetFetch {
 
     async fn answer(context: Context, request: OffsetFetchRequest) -> OffsetFetchResponse {
         if context.version >= 8 {
-            let groups = join_all(request.groups.into_iter().map(|group| fetch(&context, group))).await;
+            let asked = distinct(request.groups, |group| group.group_id.clone());
+            let groups = groups::each(&asked, |group| fetch(&context, group)).await;
             return OffsetFetchResponse { groups, ..OffsetFetchResponse::default() };
         }
         let asked = in_newest_form(request);
         let topics = asked.topics.clone().unwrap_or_default();
-        let found = fetch(&context, asked).await;
+        let found = fetch(&context, &asked).await;
         in_oldest_form(context.version, found, &topics)
     }
 }
 
-async fn fetch(context: &Context, request: OffsetFetchRequestGroup) -> OffsetFetchResponseGroup {
+async fn fetch(context: &Context, asked: &OffsetFetchRequestGroup) -> OffsetFetchResponseGroup {
+    let mut request = asked.clone();
+    request.topics = request.topics.map(|topics| {
+        distinct_partitions(
+            topics,
+            |topic| (topic.name.clone(), topic.topic_id),
+            |topic| &mut topic.partition_indexes,
+            |index| *index,
+        )
+    });
     let fetched = groups::ask(context, &request.group_id, Access::Reads, |coordinator, now_ms, topics, caller| {
         coordinator.offset_fetch(now_ms, topics, caller, &request)
     });

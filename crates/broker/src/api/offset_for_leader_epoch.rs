@@ -10,7 +10,9 @@ use tidelog_wire::messages::offset_for_leader_epoch_response::{EpochEndOffset, O
 use tidelog_wire::messages::{OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse};
 use tidelog_wire::types::{LeaderEpoch, Offset, PartitionIndex};
 
+use super::set::distinct_partitions;
 use super::{Api, Context};
+use crate::pace::Pace;
 use crate::partition::{PartitionHandle, fetch_error_code};
 
 pub(crate) struct OffsetForLeaderEpoch;
@@ -20,28 +22,32 @@ impl Api for OffsetForLeaderEpoch {
     const VERSIONS: RangeInclusive<i16> = 2..=4;
 
     async fn answer(context: Context, request: OffsetForLeaderEpochRequest) -> OffsetForLeaderEpochResponse {
-        let topics = request.topics.iter().map(|topic| {
-            let answer = |asked: &OffsetForLeaderPartition| {
-                let index = PartitionIndex(asked.partition);
-                let found = context.shard.partition(&topic.topic, index).and_then(|host| find(&host, asked));
-                let (error_code, (epoch, end_offset)) = match found {
-                    Ok(found) => (ErrorCode::NONE, found),
-                    Err(code) => (code, (LeaderEpoch::NONE, Offset(-1))),
-                };
-                EpochEndOffset {
-                    error_code,
-                    partition: asked.partition,
-                    leader_epoch: epoch.get(),
-                    end_offset: end_offset.get(),
-                }
-            };
-            OffsetForLeaderTopicResult {
-                topic: topic.topic.clone(),
-                partitions: topic.partitions.iter().map(answer).collect(),
+        let asked = distinct_partitions(
+            request.topics,
+            |topic| topic.topic.clone(),
+            |topic| &mut topic.partitions,
+            |partition| partition.partition,
+        );
+        let (mut topics, mut pace) = (Vec::with_capacity(asked.len()), Pace::start());
+        for topic in asked {
+            let mut partitions = Vec::with_capacity(topic.partitions.len());
+            for asked in &topic.partitions {
+                pace.step().await;
+                partitions.push(answer(&context, &topic.topic, asked));
             }
-        });
-        OffsetForLeaderEpochResponse { topics: topics.collect(), ..OffsetForLeaderEpochResponse::default() }
+            topics.push(OffsetForLeaderTopicResult { topic: topic.topic, partitions });
+        }
+        OffsetForLeaderEpochResponse { topics, ..OffsetForLeaderEpochResponse::default() }
     }
+}
+
+fn answer(context: &Context, topic: &str, asked: &OffsetForLeaderPartition) -> EpochEndOffset {
+    let host = context.shard.partition(topic, PartitionIndex(asked.partition));
+    let (error_code, (epoch, end_offset)) = match host.and_then(|host| find(&host, asked)) {
+        Ok(found) => (ErrorCode::NONE, found),
+        Err(code) => (code, (LeaderEpoch::NONE, Offset(-1))),
+    };
+    EpochEndOffset { error_code, partition: asked.partition, leader_epoch: epoch.get(), end_offset: end_offset.get() }
 }
 
 fn find(host: &PartitionHandle, asked: &OffsetForLeaderPartition) -> Result<(LeaderEpoch, Offset), ErrorCode> {

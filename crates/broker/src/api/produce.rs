@@ -54,7 +54,8 @@ pub(crate) fn handle(call: Call) {
         return produce(&context, request, reply);
     }
     let mut images = context.shard.image_changes();
-    HeldRequests::hold(&connection, async move {
+    let shard = Rc::clone(&context.shard);
+    HeldRequests::hold(&shard, &connection, async move {
         let known = images.wait_for(|image| knows_topics(&context, image, &request));
         let _ = timeout(IMAGE_LAG_MAX, known).await;
         produce(&context, request, reply);

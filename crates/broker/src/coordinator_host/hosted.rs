@@ -15,7 +15,7 @@ use tidelog_coordinator::{BookedTimers, Caller, Coordinator, Outcome, RequestId,
 use tidelog_wire::types::LeaderEpoch;
 use tidelog_wire::{ErrorCode, Uuid};
 use tokio::sync::oneshot;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use super::batches::Batches;
 use super::topics::ImageTopics;
@@ -203,7 +203,13 @@ impl Hosted {
         };
         let image = shard.image();
         let now_ms = running.clock.now_ms();
-        let outcome = operation(&mut running.coordinator, now_ms, &ImageTopics(&image));
+        let operate = || operation(&mut running.coordinator, now_ms, &ImageTopics(&image));
+        let Some(outcome) = shard.panics.contained(operate) else {
+            error!(partition = %self.partition.id, "the coordinator panicked and is loaded anew");
+            drop(phase);
+            self.fail();
+            return shard.turn.leadership_changed(Rc::clone(&self.partition));
+        };
         running.batches.add(now_ms, &outcome.records);
         for reply in outcome.replies {
             let Some(ticket) = running.tickets.remove(&reply.to) else {

@@ -19,7 +19,6 @@ use tidelog_coordinator::{Caller, Coordinator, Outcome, Response, Topics};
 use tidelog_metadata::{ImageDiff, TopicChange};
 use tidelog_wire::types::PartitionIndex;
 use tidelog_wire::{ErrorCode, Str, Uuid};
-use tokio::task::spawn_local;
 
 pub(crate) use hosted::{Access, Asking, Hosted};
 pub(crate) use offsets_topic::{OFFSETS_TOPIC, creatable, partition_of};
@@ -103,7 +102,7 @@ impl Coordinators {
         if partition.leads_in(leader_epoch) {
             let hosted = Hosted::new(Rc::clone(partition), leader_epoch, known.as_deref());
             self.hosted.borrow_mut().insert(index, Rc::clone(&hosted));
-            spawn_local(load::load(Rc::clone(shard), hosted));
+            shard.spawn("load of a coordinator", load::load(Rc::clone(shard), hosted));
         }
     }
 

@@ -234,7 +234,7 @@ impl ColdReads {
         let pending: Vec<Pending> = self
             .0
             .into_iter()
-            .map(|read| (read.asked, read.topic, read.partition, shard.disk.run(move || read.job.run())))
+            .map(|read| (read.asked, read.topic, read.partition, shard.disk.read(move || read.job.run())))
             .collect();
         let mut empty = Vec::new();
         for (asked, topic, partition, result) in pending {

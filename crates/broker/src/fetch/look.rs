@@ -23,6 +23,8 @@ pub(super) struct Look<'a> {
     pub draft: Draft,
     /// The request's time is over: what still waits is answered as it is.
     pub is_last: bool,
+    /// Of records in the whole answer.
+    pub max_bytes: usize,
     /// When to look again at what the throttle holds back.
     pub throttled_until: Option<Instant>,
 }
@@ -142,7 +144,7 @@ impl Look<'_> {
         marks: Marks,
         room_max: usize,
     ) -> bool {
-        let left = self.call.max_bytes.saturating_sub(self.draft.record_bytes);
+        let left = self.max_bytes.saturating_sub(self.draft.record_bytes);
         let room = slot.asked.max_bytes.min(left).min(room_max);
         let is_first = self.draft.record_bytes == 0;
         if room == 0 && !is_first {

@@ -21,6 +21,9 @@ use crate::timers::{Expires, TimerKey};
 /// A follower that has nothing to hear but a high watermark hears it so much later: mostly records come first.
 const NEWS_DELAY: Duration = Duration::from_millis(5);
 
+/// When to look again for a peer that has to take other answers first.
+const ALLOWANCE_RETRY: Duration = Duration::from_millis(50);
+
 /// One Fetch request, as far as its answer depends on it.
 pub(crate) struct FetchCall {
     pub reply: Reply,
@@ -161,7 +164,11 @@ impl FetchSession {
     /// Looks at all queued slots. `is_last`: the request's time is over, so what still waits is answered with an error.
     fn draft(self: &Rc<Self>, shard: &Rc<Shard>, call: &FetchCall, is_last: bool) -> Draft {
         self.look_up_absent(shard);
-        let mut look = Look { shard, call, draft: Draft::default(), is_last, throttled_until: None };
+        let Some(max_bytes) = self.allowance(call) else {
+            self.look_again_at(shard, Instant::now() + ALLOWANCE_RETRY);
+            return Draft::default();
+        };
+        let mut look = Look { shard, call, draft: Draft::default(), is_last, max_bytes, throttled_until: None };
         let mut slots = self.slots.borrow_mut();
         if is_last {
             for slot in std::mem::take(&mut slots.waiting) {
@@ -175,6 +182,7 @@ impl FetchSession {
                 break;
             };
             let Some(slot) = slots.all[index].as_mut() else {
+                slots.free.push(index);
                 continue;
             };
             let bytes_before = look.draft.record_bytes;
@@ -192,12 +200,25 @@ impl FetchSession {
         slots.queue.extend(served);
         let Look { draft, throttled_until, .. } = look;
         drop(slots);
-        if let Some(until) = throttled_until
-            && !self.awaits_throttle.replace(true)
-        {
-            shard.timers.add(until, Rc::new(Unthrottled(Rc::downgrade(self))) as _);
+        if let Some(until) = throttled_until {
+            self.look_again_at(shard, until);
         }
         draft
+    }
+
+    /// What the broker can hold of an answer that a consumer may not take. Followers take theirs, and replication must not
+    /// wait for consumers.
+    fn allowance(&self, call: &FetchCall) -> Option<usize> {
+        match self.reader {
+            Reader::Consumer => call.reply.allowance(call.max_bytes),
+            Reader::Follower(..) => Some(call.max_bytes),
+        }
+    }
+
+    fn look_again_at(self: &Rc<Self>, shard: &Shard, at: Instant) {
+        if !self.awaits_throttle.replace(true) {
+            shard.timers.add(at, Rc::new(Unthrottled(Rc::downgrade(self))) as _);
+        }
     }
 
     fn send(self: &Rc<Self>, shard: &Rc<Shard>, call: FetchCall, mut draft: Draft) {
@@ -213,16 +234,18 @@ impl FetchSession {
                 }
             }
         }
+        let record_bytes = draft.record_bytes;
         let (mut response, cold) = draft.finish(self.id);
         if cold.is_empty() {
             return call.reply.send(&response);
         }
-        let (session, shard) = (Rc::clone(self), Rc::clone(shard));
-        tokio::task::spawn_local(async move {
-            let empty = cold.fill(&shard, &mut response).await;
+        call.reply.promise(record_bytes);
+        let (session, filling) = (Rc::clone(self), Rc::clone(shard));
+        shard.spawn_request(async move {
+            let empty = cold.fill(&filling, &mut response).await;
             session.put_back(&empty);
             call.reply.send(&response);
-            Self::look_again(&session, &shard);
+            Self::look_again(&session, &filling);
         });
     }
 

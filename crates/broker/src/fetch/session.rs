@@ -100,9 +100,15 @@ impl FetchSession {
         let mut slots = self.slots.borrow_mut();
         if let Some(slot) = slots.by_key.remove(&(topic.clone(), index)) {
             let removed = slots.all[slot].take();
-            slots.queue.retain(|queued| *queued != slot);
-            slots.waiting.retain(|waiting| *waiting != slot);
-            slots.free.push(slot);
+            match removed.as_ref().map(|slot| slot.state) {
+                // Its place is free when the queue comes to it: a request may forget as many as there are.
+                Some(SlotState::Queued) => {}
+                Some(SlotState::Waiting) => {
+                    slots.waiting.retain(|waiting| *waiting != slot);
+                    slots.free.push(slot);
+                }
+                Some(SlotState::Idle | SlotState::Sent) | None => slots.free.push(slot),
+            }
             if let Some(partition) = removed.and_then(|slot| slot.partition) {
                 partition.unwatch(self, slot);
             }

@@ -73,7 +73,7 @@ impl Fetchers {
                 changed: LocalNotify::default(),
                 is_image_new: Cell::new(false),
             });
-            tokio::task::spawn_local(follow(Rc::clone(shard), Rc::clone(&link)));
+            shard.spawn("fetcher", follow(Rc::clone(shard), Rc::clone(&link)));
             link
         });
         Rc::clone(link)

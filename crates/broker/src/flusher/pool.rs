@@ -6,6 +6,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use tidelog_commitlog::{FlushDone, FlushJob};
+use tidelog_panics::Panics;
 use tokio::sync::{Notify, oneshot};
 
 use super::stall::Heartbeats;
@@ -80,6 +81,7 @@ struct Shared {
     /// Rounds of many flushes that run now.
     large_rounds: AtomicUsize,
     other_max: usize,
+    panics: Panics,
 }
 
 /// The pool's handle; dropping it lets the threads finish what is queued and end.
@@ -89,7 +91,12 @@ pub(crate) struct DiskPool {
 }
 
 impl DiskPool {
-    pub(crate) fn start(name: &str, threads: usize, heartbeats: Arc<Heartbeats>) -> std::io::Result<Self> {
+    pub(crate) fn start(
+        name: &str,
+        threads: usize,
+        heartbeats: Arc<Heartbeats>,
+        panics: Panics,
+    ) -> std::io::Result<Self> {
         let threads = threads.max(1);
         let shared = Arc::new(Shared {
             queues: Mutex::default(),
@@ -99,6 +106,7 @@ impl DiskPool {
             rounds: Arc::default(),
             large_rounds: AtomicUsize::new(0),
             other_max: threads.saturating_sub(FLUSH_ONLY_THREADS).max(1),
+            panics,
         });
         let threads = (0..threads)
             .map(|index| {
@@ -128,11 +136,27 @@ impl DiskPool {
         self.shared.work.notify_one();
     }
 
-    /// Runs `work` on a disk thread. The receiver fails only if `work` panicked.
+    /// Runs `work` on a disk thread. The receiver fails only if `work` panicked, which ends the broker.
     pub(crate) fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> oneshot::Receiver<T> {
+        self.queue(|panics| panics.job("work on a disk thread", work))
+    }
+
+    /// As [`DiskPool::run`] for work that changes nothing: whoever waits for it has to do without if it panics.
+    pub(crate) fn read<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> oneshot::Receiver<T> {
+        self.queue(|panics| panics.contained(work))
+    }
+
+    fn queue<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Panics) -> Option<T> + Send + 'static,
+    ) -> oneshot::Receiver<T> {
         let (done, result) = oneshot::channel();
+        let panics = self.shared.panics.clone();
         let work: Work = Box::new(move || {
-            let _ = done.send(work());
+            if let Some(outcome) = work(&panics) {
+                // Whoever asked may have gone.
+                let _ = done.send(outcome);
+            }
         });
         lock(&self.shared.queues).other.push_back(work);
         self.shared.work.notify_one();
@@ -159,7 +183,9 @@ enum Next {
 fn work(shared: &Shared, thread: usize) {
     loop {
         match next(shared) {
-            Next::Flush(round) => flush(shared, thread, round),
+            Next::Flush(round) => {
+                shared.panics.job("a flush", || flush(shared, thread, round));
+            }
             Next::Other(work) => {
                 work();
                 lock(&shared.queues).other_running -= 1;
@@ -214,14 +240,14 @@ mod tests {
 
     #[tokio::test]
     async fn work_runs_on_a_disk_thread_and_its_result_comes_back() {
-        let pool = DiskPool::start("test", 3, Arc::new(Heartbeats::new(3))).unwrap();
+        let pool = DiskPool::start("test", 3, Arc::new(Heartbeats::new(3)), Panics::default()).unwrap();
         let thread = pool.run(|| std::thread::current().name().map(str::to_owned)).await;
         assert!(thread.unwrap().unwrap().starts_with("test-disk-"));
     }
 
     #[test]
     fn dropping_the_pool_finishes_what_is_queued() {
-        let pool = DiskPool::start("test", 1, Arc::new(Heartbeats::new(1))).unwrap();
+        let pool = DiskPool::start("test", 1, Arc::new(Heartbeats::new(1)), Panics::default()).unwrap();
         let mut results: Vec<_> = (0..100).map(|each| pool.run(move || each)).collect();
         drop(pool);
         let sum: i32 = results.iter_mut().filter_map(|result| result.try_recv().ok()).sum();

@@ -2,7 +2,8 @@
 //!
 //! Every wake-up reads once, dispatches all complete frames, and sends all responses whose turn has come with one
 //! `writev`; record bytes are never copied. Reading stops while too many requests are unanswered or too many
-//! response bytes unsent, so a peer that does not read cannot make the broker hold more than that.
+//! response bytes unsent, so a peer that does not read cannot make the broker hold more than that; and one that takes
+//! nothing for too long is disconnected.
 
 use std::cell::Cell;
 use std::collections::VecDeque;
@@ -17,11 +18,13 @@ use tokio::io::AsyncReadExt;
 use tokio::time::Instant;
 use tracing::{debug, warn};
 
+use super::budget::ResponseBudget;
 use super::frames::{BadFrameLength, FrameBuffer};
 use super::held::HeldRequests;
 use super::limits::Permit;
 use super::listener::ListenerInfo;
 use super::outbox::Outbox;
+use super::request_budget::{HeldBytes, LARGE_FRAME};
 use super::tcp::{ReadHalf, TcpStream, WriteHalf};
 use crate::dispatch;
 use crate::options::NetworkLimits;
@@ -57,12 +60,15 @@ pub(crate) struct Connection {
     partial_since: Cell<Option<Instant>>,
     /// Nothing was received for [`BUFFER_IDLE`]: the task keeps no buffer.
     resting: Cell<bool>,
+    /// The socket is full and has taken nothing since.
+    stuck_since: Cell<Option<Instant>>,
     _permit: Permit,
 }
 
 struct Deadlines {
     idle_max: Duration,
     partial_frame_max: Duration,
+    send_stall_max: Duration,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -71,6 +77,8 @@ enum Ended {
     ByPeer,
     #[error("closed after a refused request")]
     ByUs,
+    #[error("a request panicked")]
+    Panicked,
     #[error(transparent)]
     BadFrame(#[from] BadFrameLength),
     #[error(transparent)]
@@ -80,6 +88,7 @@ enum Ended {
 impl Connection {
     pub(super) fn new(
         limits: &NetworkLimits,
+        budget: &Rc<ResponseBudget>,
         listener: &Rc<ListenerInfo>,
         address: SocketAddr,
         permit: Permit,
@@ -91,19 +100,38 @@ impl Connection {
                 peer: Peer::default(),
                 held: HeldRequests::default(),
             }),
-            outbox: Rc::default(),
-            limits: Deadlines { idle_max: limits.connection_idle_max, partial_frame_max: limits.partial_frame_max },
+            outbox: Outbox::new(limits.unsent_response_bytes_max, Rc::clone(budget)),
+            limits: Deadlines {
+                idle_max: limits.connection_idle_max,
+                partial_frame_max: limits.partial_frame_max,
+                send_stall_max: limits.send_stall_max,
+            },
             last_byte: Cell::new(Instant::now()),
             partial_since: Cell::new(None),
             resting: Cell::new(false),
+            stuck_since: Cell::new(None),
             _permit: permit,
         })
+    }
+
+    /// When it was last heard of, if it may be closed for the sake of another.
+    pub(super) fn expendable_since(&self) -> Option<Instant> {
+        (!self.info.listener.is_protected && !self.outbox.has_ended()).then(|| self.last_byte.get())
+    }
+
+    pub(super) fn end(&self) {
+        self.outbox.end();
     }
 
     /// Called about once a second.
     pub(super) fn sweep(&self, now: Instant) {
         let silent = now - self.last_byte.get();
         let half_sent = self.partial_since.get().map(|since| now - since);
+        let stuck = self.stuck_since.get().map(|since| now - since);
+        if stuck.is_some_and(|age| age > self.limits.send_stall_max) {
+            debug!(peer = %self.info.address, ?stuck, "closing a connection that takes no answers");
+            return self.outbox.end();
+        }
         let too_long = half_sent.is_some_and(|age| age > self.limits.partial_frame_max)
             || (silent > self.limits.idle_max && self.outbox.unanswered() == 0);
         if too_long {
@@ -118,13 +146,15 @@ impl Connection {
 /// Serves one connection to its end.
 pub(super) async fn serve(connection: Rc<Connection>, mut stream: TcpStream, shard: Rc<Shard>) {
     let _ = stream.set_nodelay(true);
-    let ended = Session::new(&connection, &shard, &mut stream).run().await;
+    let ended = shard.panics.request(Session::new(&connection, &shard, &mut stream).run());
+    let ended = ended.await.unwrap_or(Err(Ended::Panicked));
     if let Err(Ended::BadFrame(reason)) = &ended
         && let Some(suppressed) = shard.bad_input_log.permit()
     {
         warn!(peer = %connection.info.address, %reason, suppressed, "disconnecting");
     }
     debug!(peer = %connection.info.address, reason = ?ended.err(), "connection ended");
+    connection.outbox.end();
     if let Some(replica) = connection.info.peer.replica.get() {
         shard.peers.connection_died(replica);
     }
@@ -137,7 +167,8 @@ struct Session<'a> {
     writer: WriteHalf<'a>,
     frames: FrameBuffer,
     unsent: VecDeque<Bytes>,
-    unsent_bytes: usize,
+    /// Pays for the large frame that is being received.
+    incoming: Option<HeldBytes>,
 }
 
 impl<'a> Session<'a> {
@@ -150,12 +181,13 @@ impl<'a> Session<'a> {
             writer,
             frames: FrameBuffer::new(shard.options.network.request_bytes_max),
             unsent: VecDeque::new(),
-            unsent_bytes: 0,
+            incoming: None,
         }
     }
 
     async fn run(mut self) -> Result<(), Ended> {
         loop {
+            let may_read = has_room(self.connection, self.shard) && self.may_receive();
             // Every branch is cancel-safe: nothing is taken from the socket or the outbox before it is chosen.
             tokio::select! {
                 biased;
@@ -165,14 +197,37 @@ impl<'a> Session<'a> {
                     }
                 }
                 writable = self.writer.writable(), if !self.unsent.is_empty() => writable?,
-                received = fill(&mut self.reader, &mut self.frames, self.connection),
-                    if has_room(self.connection, self.shard, self.unsent_bytes) => self.received(received?)?,
+                received = fill(&mut self.reader, &mut self.frames, self.connection), if may_read => {
+                    self.received(received?)?;
+                }
+            }
+            if self.connection.outbox.has_ended() {
+                return Err(Ended::ByUs);
             }
             self.serve_received()?;
             if self.connection.outbox.is_closing() && self.unsent.is_empty() {
                 return Err(Ended::ByUs);
             }
         }
+    }
+
+    /// Whether the frame that is half received is small or paid for. Time that it waits for others is not its peer's fault.
+    fn may_receive(&mut self) -> bool {
+        let connection = self.connection;
+        let Some(length) = self.frames.partial_length().filter(|length| *length > LARGE_FRAME) else {
+            return true;
+        };
+        if self.incoming.is_none() && connection.info.peer.replica.get().is_none() {
+            self.incoming = self.shard.request_budget.hold(length, &connection.outbox);
+            match self.incoming {
+                Some(_) => connection.partial_since.set(Some(Instant::now())),
+                None => {
+                    connection.partial_since.set(None);
+                    return false;
+                }
+            }
+        }
+        true
     }
 
     fn received(&mut self, bytes: usize) -> Result<(), Ended> {
@@ -191,7 +246,7 @@ impl<'a> Session<'a> {
             self.dispatch_frames()?;
             self.flush()?;
             let stopped_early = self.frames.has_frame() && !self.connection.outbox.is_closing();
-            if !(stopped_early && has_room(self.connection, self.shard, self.unsent_bytes)) {
+            if !(stopped_early && has_room(self.connection, self.shard)) {
                 return Ok(());
             }
         }
@@ -201,10 +256,10 @@ impl<'a> Session<'a> {
     fn dispatch_frames(&mut self) -> Result<(), Ended> {
         let connection = self.connection;
         while !connection.outbox.is_closing()
-            && has_room(connection, self.shard, self.unsent_bytes)
+            && has_room(connection, self.shard)
             && let Some(frame) = self.frames.next_frame()?
         {
-            dispatch::request(self.shard, &connection.info, frame, connection.outbox.take_ticket());
+            dispatch::request(self.shard, &connection.info, frame, connection.outbox.take_ticket(self.incoming.take()));
             connection.partial_since.set(None);
         }
         let since = match self.frames.is_partial() {
@@ -217,7 +272,7 @@ impl<'a> Session<'a> {
 
     /// Sends what is ready until the socket is full.
     fn flush(&mut self) -> Result<(), Ended> {
-        self.unsent_bytes += self.connection.outbox.drain_ready(&mut self.unsent);
+        self.connection.outbox.drain_ready(&mut self.unsent);
         while !self.unsent.is_empty() {
             let mut slices = [IoSlice::new(&[]); CHUNKS_PER_WRITE_MAX];
             let count = self.unsent.len().min(CHUNKS_PER_WRITE_MAX);
@@ -226,7 +281,11 @@ impl<'a> Session<'a> {
             }
             match self.writer.try_write_vectored(&slices[..count]) {
                 Ok(written) => self.sent(written),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    let stuck_since = self.connection.stuck_since.get();
+                    self.connection.stuck_since.set(stuck_since.or_else(|| Some(Instant::now())));
+                    return Ok(());
+                }
                 Err(error) => return Err(error.into()),
             }
         }
@@ -234,7 +293,8 @@ impl<'a> Session<'a> {
     }
 
     fn sent(&mut self, mut written: usize) {
-        self.unsent_bytes -= written;
+        self.connection.outbox.sent(written);
+        self.connection.stuck_since.set(None);
         while written > 0 {
             let Some(front) = self.unsent.front_mut() else {
                 break;
@@ -249,9 +309,8 @@ impl<'a> Session<'a> {
     }
 }
 
-fn has_room(connection: &Connection, shard: &Shard, unsent_bytes: usize) -> bool {
-    let limits = &shard.options.network;
-    unsent_bytes < limits.unsent_response_bytes_max && connection.outbox.unanswered() < limits.pipelined_requests_max
+fn has_room(connection: &Connection, shard: &Shard) -> bool {
+    connection.outbox.has_room() && connection.outbox.unanswered() < shard.options.network.pipelined_requests_max
 }
 
 /// Reads what has come. A resting connection waits without a buffer.

@@ -91,6 +91,11 @@ impl FrameBuffer {
         }
     }
 
+    /// The length of the frame that is half received, if it is one that would be accepted.
+    pub(crate) fn partial_length(&self) -> Option<usize> {
+        self.claimed_length().filter(|length| self.buffer.len() < length + 4 && *length <= self.frame_bytes_max)
+    }
+
     fn claimed(&self) -> Option<i32> {
         let prefix = self.buffer.first_chunk::<4>()?;
         Some(i32::from_be_bytes(*prefix))

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use tokio::sync::Mutex;
 
 use super::ConnectionInfo;
+use crate::shard::Shard;
 
 #[derive(Default)]
 pub(crate) struct HeldRequests {
@@ -20,11 +21,11 @@ impl HeldRequests {
     }
 
     /// Runs `handle`, which waits for something first, when those held before it are done.
-    pub(crate) fn hold(connection: &Rc<ConnectionInfo>, handle: impl Future<Output = ()> + 'static) {
+    pub(crate) fn hold(shard: &Shard, connection: &Rc<ConnectionInfo>, handle: impl Future<Output = ()> + 'static) {
         let connection = Rc::clone(connection);
         connection.held.count.set(connection.held.count.get() + 1);
         // Tasks of a shard run first in the order they were spawned, and the mutex is fair: so the order is kept.
-        tokio::task::spawn_local(async move {
+        shard.spawn_request(async move {
             let held = &connection.held;
             let turn = held.turn.lock().await;
             handle.await;

@@ -14,8 +14,8 @@ use super::tcp::{TcpListener, TcpStream};
 use crate::options::ListenerOptions;
 use crate::shard::Shard;
 
-/// How long a listener rests when the process has no file descriptor left.
-const DESCRIPTOR_BACK_OFF: Duration = Duration::from_millis(100);
+/// How long a listener rests when it cannot accept: mostly the process has no file descriptor left.
+const ACCEPT_BACK_OFF: Duration = Duration::from_millis(100);
 /// How often idle and half-sent connections are looked at.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -25,6 +25,8 @@ pub(crate) struct ListenerInfo {
     pub name: String,
     /// Replica fetches count on this listener only (CVE-2018-1288).
     pub is_inter_broker: bool,
+    /// Brokers have it to themselves, so that clients must not use up its connections.
+    pub is_protected: bool,
 }
 
 /// A listening socket that has its port but accepts nothing yet.
@@ -47,6 +49,16 @@ impl OpenConnections {
         self.all.borrow_mut().push(Rc::downgrade(connection));
     }
 
+    /// Closes the client's connection that has been silent for longest.
+    fn close_one(&self) {
+        let all = self.all.borrow();
+        let open = all.iter().filter_map(Weak::upgrade);
+        let expendable = open.filter_map(|connection| Some((connection.expendable_since()?, connection)));
+        if let Some((_, longest_silent)) = expendable.min_by_key(|(since, _)| *since) {
+            longest_silent.end();
+        }
+    }
+
     fn sweep(&self, now: Instant) {
         self.all.borrow_mut().retain(|connection| {
             let Some(connection) = connection.upgrade() else {
@@ -59,7 +71,8 @@ impl OpenConnections {
 }
 
 impl BoundListener {
-    pub(crate) fn bind(options: &ListenerOptions, inter_broker: &str) -> std::io::Result<Self> {
+    /// `is_alone`: it serves clients and brokers alike.
+    pub(crate) fn bind(options: &ListenerOptions, inter_broker: &str, is_alone: bool) -> std::io::Result<Self> {
         let domain = socket2::Domain::for_address(options.bind);
         let socket = socket2::Socket::new(domain, socket2::Type::STREAM, None)?;
         socket.set_reuse_address(true)?;
@@ -72,8 +85,10 @@ impl BoundListener {
             0 => local_addr.port(),
             port => port,
         };
+        let is_inter_broker = options.name == inter_broker;
+        let is_protected = is_inter_broker && !is_alone;
         Ok(Self {
-            info: ListenerInfo { name: options.name.clone(), is_inter_broker: options.name == inter_broker },
+            info: ListenerInfo { name: options.name.clone(), is_inter_broker, is_protected },
             local_addr,
             advertised: (options.advertised_host.clone(), advertised_port),
             socket,
@@ -93,15 +108,16 @@ impl BoundListener {
         info!(listener = info.name, address = %self.local_addr, "listening");
         let (refusals, failures) = (LogLimit::default(), LogLimit::default());
         loop {
+            shard.connection_limits.slot(&info).await;
             match listener.accept().await {
                 Ok((stream, peer)) => admit(&shard, &info, stream, peer, &refusals),
+                // The peer has gone already.
+                Err(error) if error.kind() == std::io::ErrorKind::ConnectionAborted => {}
                 Err(error) => {
                     if let Some(suppressed) = failures.permit() {
                         warn!(listener = info.name, %error, suppressed, "cannot accept");
                     }
-                    if is_out_of_descriptors(&error) {
-                        sleep(DESCRIPTOR_BACK_OFF).await;
-                    }
+                    sleep(ACCEPT_BACK_OFF).await;
                 }
             }
         }
@@ -109,11 +125,15 @@ impl BoundListener {
 }
 
 fn admit(shard: &Rc<Shard>, info: &Rc<ListenerInfo>, stream: TcpStream, peer: SocketAddr, refusals: &LogLimit) {
-    match shard.connection_limits.admit(peer.ip(), Instant::now()) {
+    let limits = &shard.connection_limits;
+    match limits.admit(info, peer.ip()) {
         Ok(permit) => {
-            let connection = Connection::new(&shard.options.network, info, peer, permit);
+            let connection = Connection::new(&shard.options.network, &shard.response_budget, info, peer, permit);
             shard.connections.add(&connection);
-            tokio::task::spawn_local(connection::serve(connection, stream, Rc::clone(shard)));
+            shard.spawn_request(connection::serve(connection, stream, Rc::clone(shard)));
+            if limits.is_exceeded() {
+                shard.connections.close_one();
+            }
         }
         Err(reason) => {
             if let Some(suppressed) = refusals.permit() {
@@ -121,11 +141,6 @@ fn admit(shard: &Rc<Shard>, info: &Rc<ListenerInfo>, stream: TcpStream, peer: So
             }
         }
     }
-}
-
-fn is_out_of_descriptors(error: &std::io::Error) -> bool {
-    let code = error.raw_os_error();
-    code == Some(rustix::io::Errno::MFILE.raw_os_error()) || code == Some(rustix::io::Errno::NFILE.raw_os_error())
 }
 
 /// Closes connections whose deadline passed. One timer for all of them, so that an idle one costs none.

@@ -38,10 +38,10 @@ impl PartitionHost {
 
     fn flush_later(self: &Rc<Self>, shard: &Rc<Shard>, log: Option<&Log>) {
         if log.is_some_and(Log::is_flush_blocked) && !self.flush_queued.replace(true) {
-            let (partition, shard) = (Rc::clone(self), Rc::clone(shard));
-            tokio::task::spawn_local(async move {
+            let (partition, later) = (Rc::clone(self), Rc::clone(shard));
+            shard.spawn("blocked flush", async move {
                 sleep(BLOCKED_FLUSH_BACK_OFF).await;
-                shard.turn.flush(partition);
+                later.turn.flush(partition);
             });
         }
     }

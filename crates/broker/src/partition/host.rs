@@ -121,6 +121,7 @@ impl PartitionHost {
         shard: &Rc<Shard>,
         event: impl FnOnce(&mut Protocol, Option<&Log>, &mut Vec<Effect>, i64) -> R,
     ) -> R {
+        let _section = shard.panics.section("a partition");
         let mut state = self.state.borrow_mut();
         let state = &mut *state;
         let now_ms = shard.clock.monotonic_ms();

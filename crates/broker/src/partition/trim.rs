@@ -33,6 +33,7 @@ impl PartitionHost {
         shard: &Rc<Shard>,
         offset: Option<Offset>,
     ) -> Result<oneshot::Receiver<Offset>, TrimError> {
+        let _section = shard.panics.section("a partition");
         let mut state = self.state.borrow_mut();
         let state = &mut *state;
         if state.log.as_ref().is_some_and(|log| log.config().cleanup_compact && !log.config().cleanup_delete) {

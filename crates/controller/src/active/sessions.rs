@@ -34,8 +34,9 @@ pub(crate) fn serve(
 ) -> Frames {
     let broker = BrokerIdentity { broker_id: BrokerId(start.broker_id), broker_epoch: BrokerEpoch(start.broker_epoch) };
     let (out, unsent) = mpsc::channel(UNSENT_FRAMES_MAX);
+    let panics = shared.panics.clone();
     let session = Session { applied: shared.applied.clone(), shared, active, broker, out };
-    tokio::spawn(session.run(frames));
+    tokio::spawn(panics.request(session.run(frames)));
     unsent
 }
 
@@ -145,7 +146,8 @@ async fn fencing_changed(applied: &mut watch::Receiver<std::sync::Arc<Applied>>,
 /// Asks the listener that the broker has for other brokers whether anybody is there. Only a refusal is an answer: of a
 /// machine that is cut off, or gone with its address, a connection attempt says nothing.
 pub(super) fn probe(shared: Shared, active: ActiveQueue, broker: BrokerIdentity) {
-    tokio::spawn(async move {
+    let panics = shared.panics.clone();
+    tokio::spawn(panics.request(async move {
         let listener = {
             let applied = shared.applied.borrow();
             let registered = applied.image.broker(broker.broker_id);
@@ -161,7 +163,7 @@ pub(super) fn probe(shared: Shared, active: ActiveQueue, broker: BrokerIdentity)
             }
             tokio::time::sleep(PROBE_EVERY).await;
         }
-    });
+    }));
 }
 
 /// What a broker advertises to clients may be an address that means something to them only, like their own `localhost`.

@@ -8,6 +8,8 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use openraft::storage::IOFlushed;
 use openraft::type_config::TypeConfigExt;
 
+use tidelog_panics::caught;
+
 use super::mark::Mark;
 use crate::raft::TypeConfig;
 
@@ -49,7 +51,8 @@ fn run(mut disk: Disk, asked: &Receiver<IOFlushed<TypeConfig>>) {
         let round: Vec<_> = std::iter::once(first).chain(asked.try_iter()).collect();
         // After a failed fsync the kernel may have dropped the pages: a second one would lie.
         if failed.is_none() {
-            failed = disk.flush().err().map(|error| error.to_string());
+            let flushed = caught(|| disk.flush()).unwrap_or_else(|| Err(io::Error::other("the flush panicked")));
+            failed = flushed.err().map(|error| error.to_string());
         }
         for flushed in round {
             flushed.io_completed(failed.clone().map_or(Ok(()), |reason| Err(io::Error::other(reason))));

@@ -1,5 +1,6 @@
 //! `tidelog dev`: a whole cluster in one process, each node with threads of its own, on localhost.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::thread;
 
@@ -51,9 +52,14 @@ pub fn run(args: DevArgs) -> Result<Exit, Failure> {
     for node in nodes {
         let (reports, stopping) = (reports.clone(), stopping.clone());
         let brokers = args.brokers;
-        thread::Builder::new()
-            .name(format!("control-{}", node.node_id))
-            .spawn(move || run_node(&node, brokers, stopping, &reports))?;
+        thread::Builder::new().name(format!("control-{}", node.node_id)).spawn(move || {
+            let life = || run_node(&node, brokers, stopping, &reports);
+            if catch_unwind(AssertUnwindSafe(life)).is_err() {
+                let failure = Failure::new(Exit::Failed, format!("node {} panicked", node.node_id));
+                // The main thread has gone only if the process is ending.
+                let _ = reports.blocking_send(Report::Failed(failure));
+            }
+        })?;
     }
     drop(reports);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

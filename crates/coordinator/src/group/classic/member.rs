@@ -1,5 +1,7 @@
 //! A member of a classic group.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use tidelog_wire::Str;
 use tidelog_wire::messages::JoinGroupRequest;
@@ -85,8 +87,7 @@ impl Member {
 
     /// Each name once, should the member have repeated itself.
     pub fn protocol_names(&self) -> impl Iterator<Item = &Str> {
-        let names = self.protocols.iter().enumerate();
-        names.filter(|(at, one)| self.protocols[..*at].iter().all(|other| other.name != one.name)).map(|(_, p)| &p.name)
+        self.protocols.iter().map(|protocol| &protocol.name).collect::<BTreeSet<_>>().into_iter()
     }
 
     pub fn metadata(&self, protocol: &str) -> Bytes {

@@ -3,6 +3,8 @@
 use tidelog_wire::messages::ConsumerGroupHeartbeatResponse;
 use tidelog_wire::{ErrorCode, Str};
 
+const MESSAGE_BYTES_MAX: usize = 1_000;
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
     pub code: ErrorCode,
@@ -10,8 +12,11 @@ pub struct Refusal {
 }
 
 impl Refusal {
+    /// What a client said may be quoted whole: a long sentence ends early.
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into() }
+        let mut message: String = message.into();
+        message.truncate(message.floor_char_boundary(MESSAGE_BYTES_MAX));
+        Self { code, message }
     }
 
     pub fn invalid(message: impl Into<String>) -> Self {

@@ -48,4 +48,25 @@ pub(super) const NETWORK: &[ConfigDefinition] = &[
         "Unanswered requests per connection above which the broker stops reading from it.",
     )
     .valid(Valid::AtLeast(1)),
+    long(
+        "queued.max.request.bytes",
+        "536870912",
+        Implemented,
+        "Bytes of unanswered requests of more than 1 MiB above which no other such is read; -1: no limit (Kafka: -1).",
+    )
+    .valid(Valid::AtLeast(-1)),
+    long(
+        "queued.max.response.bytes",
+        "268435456",
+        Implemented,
+        "Bytes of answers not yet taken above which Fetches get small answers. Not a Kafka name.",
+    )
+    .valid(Valid::AtLeast(1)),
+    long(
+        "socket.send.timeout.ms",
+        "30000",
+        Implemented,
+        "A client that takes nothing of its answers for this long is disconnected. Not a Kafka name.",
+    )
+    .valid(Valid::AtLeast(1)),
 ];

@@ -46,7 +46,7 @@ pub(crate) fn read_failed(shard: &Rc<Shard>, partition: &PartitionHandle, error:
 /// Tells the controller of a replica that could not be opened before this broker registered, and is found to lack records.
 pub(crate) fn report(shard: &Rc<Shard>, report: ReplicaReport) {
     let (controller, broker) = (shard.controller.clone(), shard.identity());
-    tokio::task::spawn_local(async move {
+    shard.spawn("report of damage", async move {
         while controller.submit(Request::ReportUnclean { broker, replicas: vec![report] }).await.is_err() {
             tokio::time::sleep(REPORT_AGAIN_AFTER).await;
         }

@@ -66,8 +66,12 @@ const fn answered<A: Api>() -> Served {
     Served { key: <A::Request as Request>::KEY, versions: A::VERSIONS, handle: answer::<A> }
 }
 
+/// Of a request that brings no records: names and numbers, all of which the shard decodes at once.
+const BYTES_WITHOUT_RECORDS_MAX: usize = 16 << 20;
+
 /// Handles one frame. Whatever is wrong with it ends in an answer or a disconnect, never in silence.
 pub(crate) fn request(shard: &Rc<Shard>, connection: &Rc<ConnectionInfo>, frame: Bytes, ticket: Ticket) {
+    let frame_bytes = frame.len();
     let frame = match RequestFrame::parse(frame) {
         Ok(frame) => frame,
         Err(reason) => {
@@ -79,6 +83,10 @@ pub(crate) fn request(shard: &Rc<Shard>, connection: &Rc<ConnectionInfo>, frame:
     panic_if_asked(shard, frame.client_id.as_deref());
     let (key, version) = (frame.api_key, frame.api_version);
     let reply = Reply::new(shard, ticket, &frame);
+    if key != ApiKey::Produce && frame_bytes > BYTES_WITHOUT_RECORDS_MAX {
+        refuse(shard, connection, &DecodeError::TooExpensive);
+        return reply.disconnect();
+    }
     match SERVED.iter().find(|served| served.key == key) {
         Some(served) if served.versions.contains(&version) => {
             let client_id = frame.client_id.clone();

@@ -104,7 +104,7 @@ async fn replay(
     while from < log_end {
         let bytes = match hosted.partition.read(from, log_end, CHUNK_BYTES, true)? {
             ReadStart::Ready(bytes) => bytes,
-            ReadStart::Cold(job) => shard.disk.run(move || job.run()).await.map_err(|_| LoadError::Panicked)??,
+            ReadStart::Cold(job) => shard.disk.read(move || job.run()).await.map_err(|_| LoadError::Panicked)??,
         };
         from = advance(&mut coordinator, bytes, progress)?.ok_or(LoadError::CutShort { from, log_end })?;
         tokio::task::yield_now().await;

@@ -44,7 +44,7 @@ pub(crate) struct FetchSession {
 pub(super) struct Slots {
     pub all: Vec<Option<Slot>>,
     by_key: HashMap<(TopicKey, PartitionIndex), usize>,
-    free: Vec<usize>,
+    pub free: Vec<usize>,
     /// Slots in state `Queued`, longest waiting first.
     pub queue: VecDeque<usize>,
     /// Slots in state `Waiting`, each at most once more than it is.

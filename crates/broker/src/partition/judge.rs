@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tidelog_commitlog::{InvalidBatch, LogConfig, ValidBatch, Validator};
+use tidelog_panics::caught;
 use tidelog_replication::ProduceError;
 use tidelog_wire::ErrorCode;
 use tokio::time::Instant;
@@ -40,7 +41,8 @@ pub(super) fn judge(validator: &mut Validator, produces: &mut [PendingProduce], 
         let Produced::Raw(batch) = &produce.batch else {
             continue;
         };
-        match validator.client_batch_within(SHARD_BYTES_MAX, batch, config, now_ms) {
+        // What panics is judged again on a disk thread, where that costs the batches of its job and not the node.
+        match caught(|| validator.client_batch_within(SHARD_BYTES_MAX, batch, config, now_ms)).flatten() {
             Some(judged) => produce.batch = Produced::Judged(judged),
             None => return,
         }
@@ -68,9 +70,9 @@ impl PartitionHost {
             .iter_mut()
             .map(|produce| std::mem::replace(&mut produce.batch, Produced::Raw(Bytes::new())))
             .collect();
-        let judged = shard.disk.run(move || judge_all(batches, &config, now_ms));
-        let (host, shard) = (Rc::clone(self), Rc::clone(shard));
-        tokio::task::spawn_local(async move {
+        let judged = shard.disk.read(move || judge_all(batches, &config, now_ms));
+        let (host, waiting) = (Rc::clone(self), Rc::clone(shard));
+        shard.spawn("judged batches", async move {
             let judged = judged.await;
             let mut state = host.state.borrow_mut();
             state.is_judging = false;
@@ -82,7 +84,7 @@ impl PartitionHost {
                 Err(_) => refuse_all(produces, &Refusal::of(ErrorCode::UNKNOWN_SERVER_ERROR)),
             }
             drop(state);
-            host.queue_append(&shard);
+            host.queue_append(&waiting);
         });
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tidelog_internal_api::metadata as proto;
 use tidelog_metadata::{Context, Response, Round};
+use tidelog_panics::caught;
 
 use super::Answer;
 use super::waiting::{Waiting, WaitingRequests, reply};
@@ -77,7 +78,8 @@ impl Draft {
     /// `Err` spoils the draft.
     fn decide(&mut self, waiting: &Waiting, context: &mut Context<'_>) -> Result<Response, String> {
         let records_before = self.round.records().len();
-        let response = self.round.decide(&waiting.request, context).map_err(|misfit| misfit.to_string())?;
+        let decided = caught(|| self.round.decide(&waiting.request, context));
+        let response = decided.ok_or("its decision panicked")?.map_err(|misfit| misfit.to_string())?;
         if self.round.records().len() > records_before {
             let encoded = response_to_proto(&response).map_err(|error| error.to_string())?;
             let operation_id = Bytes::copy_from_slice(&waiting.operation);

@@ -50,12 +50,13 @@ impl KafkaPort {
             Ok(Ok(1)) if first[0] == GRPC_BEGINS_WITH => Some(stream),
             Ok(Ok(1)) => {
                 if let Ok(permit) = self.connections.try_acquire_owned() {
-                    tokio::spawn(async move {
+                    let panics = self.shared.panics.clone();
+                    tokio::spawn(panics.request(async move {
                         if let Err(reason) = serve(stream, &self.shared).await {
                             tracing::debug!(%reason, "closing a Kafka client's connection");
                         }
                         drop(permit);
-                    });
+                    }));
                 }
                 None
             }

@@ -22,10 +22,11 @@ use tonic::transport::Channel;
 use crate::active::Answer;
 use crate::codec::{request_to_proto, response_from_proto};
 use crate::handle::SubmitError;
+use crate::limits::{MESSAGE_BYTES_MAX, REQUEST_BYTES_MAX};
 use crate::machine::OperationId;
 use crate::net::Peer;
 use crate::quorum::{Quorum, QuorumError, QuorumReplica};
-use crate::raft::{MESSAGE_BYTES_MAX, node_from_proto};
+use crate::raft::node_from_proto;
 use crate::shared::Shared;
 
 /// A remote controller that says nothing for so long may be cut off; somebody else is asked.
@@ -59,6 +60,9 @@ impl Forwarder {
         rand::rng().fill_bytes(&mut operation);
         let encoded = request_to_proto(&request).map_err(|error| SubmitError::Refused(error.to_string()))?;
         let encoded = Bytes::from(encoded.encode_to_vec());
+        if request.is_kafkas() && encoded.len() > REQUEST_BYTES_MAX {
+            return Err(SubmitError::TooLarge { bytes: encoded.len() });
+        }
         let timeout = self.shared.timing.submit;
         let attempt = |peer: Option<Peer>| self.attempt_submit(operation, &request, encoded.clone(), peer);
         match self.until_done(timeout, attempt).await {
@@ -126,7 +130,7 @@ impl Forwarder {
         peer: Option<Peer>,
     ) -> Attempt<Result<Response, String>> {
         use proto::submit_response::Result as Outcome;
-        let Some(peer) = peer else { return self.decide_here(operation, request).await };
+        let Some(peer) = peer else { return self.decide_here(operation, request, encoded.len()).await };
         let message = proto::SubmitRequest {
             target: self.target(),
             operation_id: Bytes::copy_from_slice(&operation),
@@ -143,10 +147,15 @@ impl Forwarder {
         }
     }
 
-    async fn decide_here(&self, operation: OperationId, request: &Request) -> Attempt<Result<Response, String>> {
+    async fn decide_here(
+        &self,
+        operation: OperationId,
+        request: &Request,
+        bytes: usize,
+    ) -> Attempt<Result<Response, String>> {
         let active = self.shared.active.borrow().clone();
         let Some(active) = active else { return Attempt::Elsewhere(None) };
-        match active.decide(operation, request.clone()).await {
+        match active.decide(operation, request.clone(), bytes).await {
             Answer::Response(response) => Attempt::Done(Ok(response)),
             Answer::NotActive => Attempt::Elsewhere(None),
             Answer::Refused(reason) => Attempt::Done(Err(reason)),
@@ -158,7 +167,7 @@ impl Forwarder {
         use proto::describe_quorum_response::Result as Outcome;
         let Some(peer) = peer else {
             return match self.shared.active.borrow().is_some() {
-                true => Attempt::Done(crate::active::describe(&self.shared.metrics())),
+                true => Attempt::Done(crate::active::describe(&self.shared.metrics(), &self.shared.caught_up)),
                 false => Attempt::Elsewhere(None),
             };
         };

@@ -1,12 +1,14 @@
 //! What the rest of a node sees of the quorum. Cheap to clone; every method may be called from any runtime.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use tidelog_metadata::{BrokerRegistration, Image, Request, Response};
 use tidelog_wire::Uuid;
 use tokio::sync::{oneshot, watch};
 
 use crate::forward::Forwarder;
+use crate::limits::REQUEST_BYTES_MAX;
 use crate::quorum::{Quorum, QuorumError};
 use crate::session::{BrokerSession, HealthProbe};
 use crate::shared::Shared;
@@ -57,6 +59,9 @@ pub enum SubmitError {
     /// Request or answer cannot be told in their format, or the nodes' versions differ.
     #[error("the active controller refused the request: {0}")]
     Refused(String),
+    /// Nobody was asked: a single request must not occupy the controller for long.
+    #[error("the request has {bytes} bytes; the controller takes at most {REQUEST_BYTES_MAX} at once")]
+    TooLarge { bytes: usize },
     /// This node is shutting down.
     #[error("this node is shutting down")]
     Closed,
@@ -95,6 +100,11 @@ impl ControllerHandle {
         let forwarder = self.forwarder.clone();
         let submitted = self.tasks.spawn(async move { forwarder.submit(request).await });
         submitted.await.unwrap_or(Err(SubmitError::Closed))
+    }
+
+    /// Elections of leaders that may lack acknowledged records, as far as this node has decided them since it started.
+    pub fn unclean_elections(&self) -> u64 {
+        self.shared.unclean_elections.load(Ordering::Relaxed)
     }
 
     /// The quorum's state, asked of the active controller (DescribeQuorum).

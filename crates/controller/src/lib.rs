@@ -15,6 +15,7 @@ mod forward;
 mod handle;
 mod identity;
 mod kafka;
+mod limits;
 mod machine;
 mod net;
 mod node;

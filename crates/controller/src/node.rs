@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use futures::{FutureExt, StreamExt};
@@ -18,13 +19,16 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tonic::transport::Server;
 
+use crate::active::CaughtUp;
+use crate::failover::Sight;
 use crate::forward::Forwarder;
 use crate::handle::{ControllerHandle, ControllerStatus, NodeFacts};
 use crate::identity::{ClusterId, Identity, IdentityError};
 use crate::kafka::KafkaPort;
+use crate::limits::MESSAGE_BYTES_MAX;
 use crate::net::{CONNECTION_WINDOW_BYTES, Dialer, STREAM_WINDOW_BYTES, accepted, bind};
 use crate::options::ControllerOptions;
-use crate::raft::{MESSAGE_BYTES_MAX, Metrics, NetworkFactory, Raft, RaftNode, RaftService, raft_config};
+use crate::raft::{Metrics, NetworkFactory, Raft, RaftNode, RaftService, raft_config};
 use crate::services::Services;
 use crate::shared::{Inner, Shared, leader_of};
 use crate::{active, failover, formation, recovery};
@@ -101,6 +105,9 @@ impl Controller {
             panics: Panics::default(),
             active: watch::Sender::new(None),
             lost_leader: watch::Sender::new(None),
+            sight: watch::Sender::new(Sight::default()),
+            unclean_elections: AtomicU64::new(0),
+            caught_up: CaughtUp::default(),
         });
         Ok(run(shared, listener))
     }
@@ -157,7 +164,12 @@ async fn serve(
     listener: TcpListener,
     closed: oneshot::Receiver<()>,
 ) -> Result<(), tonic::transport::Error> {
-    let raft = RaftService { raft: shared.raft.clone(), this: shared.this, cluster_id: shared.cluster_id.clone() };
+    let raft = RaftService {
+        raft: shared.raft.clone(),
+        this: shared.this,
+        cluster_id: shared.cluster_id.clone(),
+        sight: shared.sight.subscribe(),
+    };
     let kafka = KafkaPort::new(shared.clone());
     let services = Services { shared };
     // Peers that are slow to say what they speak hold nobody up; there are as many as open files allow.

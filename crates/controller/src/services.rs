@@ -14,6 +14,7 @@ use tonic::{Request, Response, Status, Streaming};
 use crate::active::{self, ActiveQueue, Answer, Join};
 use crate::codec::{request_from_proto, response_to_proto};
 use crate::identity::cluster_id_from_bytes;
+use crate::limits::REQUEST_BYTES_MAX;
 use crate::machine::OperationId;
 use crate::raft::{node_from_proto, node_to_proto};
 use crate::shared::Shared;
@@ -86,10 +87,11 @@ impl controller_server::Controller for Services {
         self.check_cluster(request.target)?;
         let operation = OperationId::try_from(request.operation_id.as_ref())
             .map_err(|_| Status::invalid_argument("operation id"))?;
+        let bytes = request.request.len();
         let outcome = match (self.active(), decode(request.request)) {
             (_, Err(reason)) => Outcome::Refused(reason),
             (None, _) => Outcome::Redirect(self.redirect()),
-            (Some(active), Ok(decoded)) => match active.decide(operation, decoded).await {
+            (Some(active), Ok(decoded)) => match active.decide(operation, decoded, bytes).await {
                 Answer::Response(response) => match response_to_proto(&response) {
                     Ok(response) => Outcome::Response(prost::Message::encode_to_vec(&response).into()),
                     Err(error) => Outcome::Refused(error.to_string()),
@@ -129,7 +131,7 @@ impl controller_server::Controller for Services {
         use proto::describe_quorum_response::Result as Outcome;
         self.check_cluster(request.into_inner().target)?;
         let outcome = match self.active() {
-            Some(_) => Outcome::Quorum(active::describe(&self.shared.metrics())),
+            Some(_) => Outcome::Quorum(active::describe(&self.shared.metrics(), &self.shared.caught_up)),
             None => Outcome::Redirect(self.redirect()),
         };
         Ok(Response::new(proto::DescribeQuorumResponse { result: Some(outcome) }))
@@ -137,6 +139,11 @@ impl controller_server::Controller for Services {
 }
 
 fn decode(request: bytes::Bytes) -> Result<tidelog_metadata::Request, String> {
+    let bytes = request.len();
     let request = prost::Message::decode(request).map_err(|error: prost::DecodeError| error.to_string())?;
-    request_from_proto(request).map_err(|error| error.to_string())
+    let request = request_from_proto(request).map_err(|error| error.to_string())?;
+    match bytes {
+        bytes if request.is_kafkas() && bytes > REQUEST_BYTES_MAX => Err(format!("the request has {bytes} bytes")),
+        _ => Ok(request),
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use openraft::async_runtime::watch::WatchReceiver;
 use openraft::vote::RaftLeaderId;
@@ -11,7 +12,8 @@ use tidelog_panics::Panics;
 use tidelog_wire::Uuid;
 use tokio::sync::watch;
 
-use crate::active::ActiveQueue;
+use crate::active::{ActiveQueue, CaughtUp};
+use crate::failover::Sight;
 use crate::identity::ClusterId;
 use crate::machine::Applied;
 use crate::net::{Dialer, Peer};
@@ -44,6 +46,10 @@ pub(crate) struct Inner {
     /// The last leader that did not resign: the next one leads because it died or fell silent, and gives its
     /// broker no benefit of the doubt.
     pub(crate) lost_leader: watch::Sender<Option<NodeId>>,
+    /// What this voter sees of the leader's process.
+    pub(crate) sight: watch::Sender<Sight>,
+    pub(crate) unclean_elections: AtomicU64,
+    pub(crate) caught_up: CaughtUp,
 }
 
 impl std::ops::Deref for Shared {

@@ -59,6 +59,33 @@ pub enum Request {
     UnregisterBroker(UnregisterBrokerRequest),
 }
 
+impl Request {
+    /// One of Kafka's own messages: what clients send, so that they choose its size.
+    pub fn is_kafkas(&self) -> bool {
+        match self {
+            Self::CreateTopics { .. }
+            | Self::DeleteTopics(_)
+            | Self::CreatePartitions(_)
+            | Self::IncrementalAlterConfigs(_)
+            | Self::AlterConfigs(_)
+            | Self::ElectLeaders(_)
+            | Self::AlterPartitionReassignments(_)
+            | Self::UnregisterBroker(_) => true,
+            Self::Bootstrap { .. }
+            | Self::RegisterBroker(_)
+            | Self::UnfenceBroker(_)
+            | Self::FenceBroker(_)
+            | Self::DemoteBroker(_)
+            | Self::ControlledShutdown { .. }
+            | Self::AlterPartition(_)
+            | Self::ReportUnclean { .. }
+            | Self::ReplicaRecovered { .. }
+            | Self::AllocateProducerIds(_)
+            | Self::BalanceLeaders => false,
+        }
+    }
+}
+
 /// For whom a stopping broker still waits, where a partition would fall below min ISR without it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Patience {

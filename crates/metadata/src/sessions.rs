@@ -61,6 +61,19 @@ pub enum SessionEvent {
     Goodbye(BrokerIdentity),
 }
 
+impl SessionEvent {
+    /// Who it is about, by its own claim.
+    pub fn broker(&self) -> BrokerIdentity {
+        match self {
+            Self::StreamOpened(broker)
+            | Self::Heartbeat { broker, .. }
+            | Self::StreamEnded(broker)
+            | Self::ProbeRefused(broker)
+            | Self::Goodbye(broker) => *broker,
+        }
+    }
+}
+
 /// What to do about it. Each verdict is given once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SessionVerdict {
@@ -109,7 +122,8 @@ impl Sessions {
         sessions
     }
 
-    /// Takes in what was seen. Events of an incarnation older than the one known are ignored.
+    /// Takes in what was seen of a registered incarnation: a later one ends the session of the one before. Events of an
+    /// older one are ignored.
     pub fn on_event(&mut self, event: SessionEvent, now_ms: i64) -> Option<SessionVerdict> {
         self.forgive_own_pause(now_ms);
         match event {

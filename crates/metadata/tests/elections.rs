@@ -4,8 +4,8 @@ mod support;
 
 use support::*;
 use tidelog_metadata::*;
-use tidelog_wire::ErrorCode;
 use tidelog_wire::types::*;
+use tidelog_wire::{ErrorCode, Str};
 
 #[test]
 fn a_fenced_leader_is_followed_by_the_first_in_sync_replica() {
@@ -162,9 +162,13 @@ fn an_unclean_election_takes_place_only_where_allowed() {
     }
     cluster.unfence(3);
     assert_eq!(cluster.shown(), "leader -1 isr  elr 1,2");
+    assert_eq!(cluster.notes, [], "all leaders held everything");
     let enable = "unclean.leader.election.enable";
     assert_eq!(cluster.set_config(ConfigResourceType::Topic, TOPIC, enable, Some("true")), ErrorCode::NONE);
     assert_eq!(cluster.shown(), "leader 3 isr 3 elr  loss accepted");
+    let leader_epoch = cluster.partition().leader_epoch;
+    let (topic, partition, leader) = (Str::from(TOPIC), PartitionIndex(0), BrokerId(3));
+    assert_eq!(cluster.notes, [Note::UncleanElection { topic, partition, leader, leader_epoch }]);
 }
 
 #[test]

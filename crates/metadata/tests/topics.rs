@@ -5,6 +5,7 @@ mod support;
 use std::collections::BTreeSet;
 
 use support::*;
+use tidelog_metadata::config::Resolver;
 use tidelog_metadata::*;
 use tidelog_wire::messages::create_partitions_request::{CreatePartitionsAssignment, CreatePartitionsTopic};
 use tidelog_wire::messages::create_topics_request::{CreatableReplicaAssignment, CreatableTopic};
@@ -75,13 +76,18 @@ fn names_that_metrics_cannot_tell_apart_collide() {
     let mut cluster = Cluster::running(1);
     assert_eq!(cluster.create(topic("a.b_c", 1, 1, &[]), CreateOrigin::Admin), ErrorCode::NONE);
     assert_eq!(cluster.create(topic("a_b.c", 1, 1, &[]), CreateOrigin::Admin), ErrorCode::INVALID_TOPIC_EXCEPTION);
+    let names = vec![DeleteTopicState { name: Some(Str::from("a.b_c")), ..Default::default() }];
+    cluster.ask(Request::DeleteTopics(DeleteTopicsRequest { topics: names, ..Default::default() }));
+    assert_eq!(cluster.create(topic("a_b.c", 1, 1, &[]), CreateOrigin::Admin), ErrorCode::NONE);
 }
 
 #[test]
 fn one_refused_topic_does_not_refuse_the_others() {
     let mut cluster = Cluster::running(3);
     let topics = vec![topic("a", 2, 3, &[]), topic("b", 1, 9, &[]), topic("c", 1, 1, &[]), topic("c", 2, 1, &[])];
-    let response = create_all(&mut cluster, topics, false);
+    let mut response = create_all(&mut cluster, topics, false);
+    let (image, static_configs) = (&cluster.image, &cluster.static_configs);
+    describe_created(&mut response, &Resolver { image, broker_id: BrokerId::NONE, static_configs });
     let codes: Vec<_> = response.topics.iter().map(|result| (result.name.as_str(), result.error_code)).collect();
     let expected =
         [("a", ErrorCode::NONE), ("b", ErrorCode::INVALID_REPLICATION_FACTOR), ("c", ErrorCode::INVALID_REQUEST)];

@@ -444,9 +444,13 @@ impl Cluster {
 
     /// The active controller.
     pub fn controller(&self) -> Result<i32> {
+        Ok(self.controller_and_epoch()?.0)
+    }
+
+    pub fn controller_and_epoch(&self) -> Result<(i32, i32)> {
         wait::until("there is an active controller", self.target.recovery_limit(), || {
             let leader = probe::quorum_leader(&self.any_address()?)?;
-            Ok(Some(leader).filter(|id| *id > 0))
+            Ok(Some(leader).filter(|(id, _)| *id > 0))
         })
     }
 

@@ -249,8 +249,8 @@ pub fn create_partitions(address: &str, topic: &str, count: i32) -> Result<()> {
     }
 }
 
-/// DescribeQuorum version 0: the id of the active controller, -1 if unknown.
-pub fn quorum_leader(address: &str) -> Result<i32> {
+/// DescribeQuorum version 0: the id of the active controller, -1 if unknown, and its epoch.
+pub fn quorum_leader(address: &str) -> Result<(i32, i32)> {
     let topic = "__cluster_metadata";
     let flexible = request(55, 0).int8(0).int8(2).int8(topic.len() as i8 + 1).raw(topic.as_bytes());
     let answer = ask(address, flexible.int8(2).int32(0).int8(0).int8(0).int8(0))?;
@@ -260,7 +260,7 @@ pub fn quorum_leader(address: &str) -> Result<i32> {
     let (_topics, _topic, _partitions) = (fields.varint()?, fields.compact_string()?, fields.varint()?);
     let (_index, error) = (fields.int32()?, fields.int16()?);
     ensure!(error == 0, "DescribeQuorum failed with error {error}");
-    fields.int32()
+    Ok((fields.int32()?, fields.int32()?))
 }
 
 /// FindCoordinator version 1: the node that coordinates a group.

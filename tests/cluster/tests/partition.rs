@@ -30,9 +30,12 @@ fn cut_under_load(cluster: &mut Cluster, cut: impl FnOnce(&Cluster)) -> Result<(
 fn production_goes_on_without_an_isolated_broker() {
     scenario(Spec::brokers(3).gated_network(), |cluster| {
         cluster.create_topic(TOPIC, PARTITIONS)?;
-        let controller = cluster.controller()?;
-        let victim = (1..=3).find(|id| *id != controller).context("a broker beside the controller")?;
-        cut_under_load(cluster, |cluster| cluster.isolate(victim))
+        let before = cluster.controller_and_epoch()?;
+        let victim = (1..=3).find(|id| *id != before.0).context("a broker beside the controller")?;
+        cut_under_load(cluster, |cluster| cluster.isolate(victim))?;
+        let after = cluster.controller_and_epoch()?;
+        ensure!(after == before, "the isolated voter's return changed the controller: {before:?}, {after:?}");
+        Ok(())
     });
 }
 

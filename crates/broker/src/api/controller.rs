@@ -22,6 +22,7 @@ impl From<Result<Response, SubmitError>> for Undecided {
     fn from(answer: Result<Response, SubmitError>) -> Self {
         let code = match &answer {
             Err(SubmitError::TimedOut { .. }) => ErrorCode::REQUEST_TIMED_OUT,
+            Err(SubmitError::TooLarge { .. }) => ErrorCode::POLICY_VIOLATION,
             Err(SubmitError::Closed) => ErrorCode::NOT_CONTROLLER,
             Err(SubmitError::Refused(_)) | Ok(_) => ErrorCode::UNKNOWN_SERVER_ERROR,
         };

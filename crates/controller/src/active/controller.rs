@@ -10,15 +10,15 @@ use openraft::errors::{ClientWriteError, RaftError};
 use rand::RngCore;
 use tidelog_metadata::config::Resolver;
 use tidelog_metadata::{
-    BrokerIdentity, Context, Node, Request, Response, SessionEvent, SessionOptions, SessionVerdict, Sessions,
+    BrokerIdentity, Context, Node, Note, Request, Response, SessionEvent, SessionOptions, SessionVerdict, Sessions,
 };
 use tidelog_wire::Str;
 use tidelog_wire::types::BrokerId;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::round::{Decided, Proposal, decide_round};
-use super::waiting::{WaitingRequests, reply};
+use super::round::{Decided, Proposal, completed, decide_round};
+use super::waiting::{Waiting, WaitingRequests, reply};
 use super::{ActiveQueue, Answer, Command};
 use crate::identity::random_uuid;
 use crate::machine::OperationId;
@@ -46,6 +46,7 @@ pub(super) struct ActiveController {
 struct InFlight {
     outcome: BoxFuture<'static, Outcome>,
     decided: Vec<Decided>,
+    notes: Vec<Note>,
 }
 
 enum Outcome {
@@ -129,18 +130,24 @@ impl ActiveController {
             nodes: nodes.collect(),
             default_configs: Vec::new(),
         };
-        self.waiting.add(random_operation(), request, None);
+        self.waiting.add_own(random_operation(), request);
     }
 
     fn take(&mut self, command: Command) {
         match command {
-            Command::Decide { operation, request, answer } => self.waiting.add(operation, request, Some(answer)),
+            Command::Decide { operation, request, bytes, answer } => {
+                self.waiting.add(Waiting { operation, request, bytes, answers: vec![answer] });
+            }
             Command::Session(event) => self.session_event(event),
             Command::Ready(broker) => self.unfence(broker),
         }
     }
 
     fn session_event(&mut self, event: SessionEvent) {
+        if !self.is_registered(event.broker()) {
+            // A claim that is not known here: its stream is dismissed, and the session of the one who is stays.
+            return;
+        }
         let now_ms = self.now_ms();
         if let SessionEvent::StreamEnded(broker) = event {
             super::sessions::probe(self.shared.clone(), self.active.clone(), broker);
@@ -148,6 +155,11 @@ impl ActiveController {
         if let Some(verdict) = self.sessions.on_event(event, now_ms) {
             self.execute(verdict);
         }
+    }
+
+    fn is_registered(&self, broker: BrokerIdentity) -> bool {
+        let applied = self.shared.applied.borrow();
+        applied.image.broker(broker.broker_id).is_some_and(|registered| registered.epoch == broker.broker_epoch)
     }
 
     fn expire_sessions(&mut self) {
@@ -158,7 +170,7 @@ impl ActiveController {
 
     fn balance_leaders(&mut self) {
         self.balance_at = Instant::now() + balance_interval(&self.shared);
-        self.waiting.add(random_operation(), Request::BalanceLeaders, None);
+        self.waiting.add_own(random_operation(), Request::BalanceLeaders);
     }
 
     fn execute(&mut self, verdict: SessionVerdict) {
@@ -176,7 +188,7 @@ impl ActiveController {
                 Request::DemoteBroker(broker)
             }
         };
-        self.waiting.add(random_operation(), request, None);
+        self.waiting.add_own(random_operation(), request);
     }
 
     fn unfence(&mut self, broker: BrokerIdentity) {
@@ -186,7 +198,7 @@ impl ActiveController {
         let wanted = registered.is_some_and(|registered| registered.fenced && !registered.in_controlled_shutdown);
         let healthy = self.sessions.is_healthy(broker, self.now_ms());
         if wanted && healthy && self.unfencing.insert((broker.broker_id, broker.broker_epoch.get())) {
-            self.waiting.add(random_operation(), Request::UnfenceBroker(broker), None);
+            self.waiting.add_own(random_operation(), Request::UnfenceBroker(broker));
         }
     }
 
@@ -201,17 +213,20 @@ impl ActiveController {
             has_live_session: &|broker_id| sessions.is_live(broker_id, now_ms),
             random: &mut || rand::rng().next_u64(),
         };
-        if let Some(Proposal { batch, decided }) = decide_round(&mut self.waiting, &applied, &mut context) {
+        if let Some(Proposal { batch, decided, notes }) = decide_round(&mut self.waiting, &applied, &mut context) {
             let outcome = Box::pin(settle(self.shared.raft.clone(), batch));
-            self.in_flight = Some(InFlight { outcome, decided });
+            self.in_flight = Some(InFlight { outcome, decided, notes });
         }
     }
 
-    fn finish_round(&mut self, (outcome, decided): (Outcome, Vec<Decided>)) {
+    fn finish_round(&mut self, (outcome, decided, notes): (Outcome, Vec<Decided>, Vec<Note>)) {
         match outcome {
             Outcome::Applied => {
+                super::notes::announce(&self.shared, &notes);
+                let applied = Arc::clone(&self.shared.applied.borrow());
                 for Decided { waiting, response } in decided {
                     self.decided(&waiting.request, &response);
+                    let response = completed(response, &applied.image, &self.shared.static_configs);
                     reply(waiting.answers, &Answer::Response(response));
                 }
             }
@@ -253,11 +268,11 @@ fn balance_interval(shared: &Shared) -> Duration {
 }
 
 /// Never ready without a round in flight.
-async fn outcome_of(in_flight: &mut Option<InFlight>) -> (Outcome, Vec<Decided>) {
+async fn outcome_of(in_flight: &mut Option<InFlight>) -> (Outcome, Vec<Decided>, Vec<Note>) {
     let Some(round) = in_flight else { return std::future::pending().await };
     let outcome = (&mut round.outcome).await;
-    let decided = in_flight.take().map(|round| round.decided).unwrap_or_default();
-    (outcome, decided)
+    let (decided, notes) = in_flight.take().map(|round| (round.decided, round.notes)).unwrap_or_default();
+    (outcome, decided, notes)
 }
 
 /// Has a quorum accept the batch, or without one confirm that the image decided on is the newest.

@@ -42,6 +42,7 @@ pub(super) async fn keep(shared: Shared, mut joins: mpsc::Receiver<Join>) {
             _ = ticks.tick() => {}
         }
         let metrics = shared.metrics();
+        shared.caught_up.observe(&metrics);
         let membership = metrics.membership_config.membership();
         wanted.retain(|id, node| membership.get_node(id) != Some(node));
         let Some((change, retain, what)) = next_change(&shared, &metrics, &wanted, since) else { continue };

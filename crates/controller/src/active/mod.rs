@@ -10,6 +10,7 @@
 
 mod controller;
 mod membership;
+mod notes;
 mod quorum;
 mod round;
 mod sessions;
@@ -42,6 +43,8 @@ enum Command {
     Decide {
         operation: OperationId,
         request: Request,
+        /// Of the request as it travels.
+        bytes: usize,
         answer: oneshot::Sender<Answer>,
     },
     Session(SessionEvent),
@@ -70,9 +73,9 @@ pub(crate) enum Answer {
 
 impl ActiveQueue {
     /// Waits until the request is decided and applied.
-    pub(crate) async fn decide(&self, operation: OperationId, request: Request) -> Answer {
+    pub(crate) async fn decide(&self, operation: OperationId, request: Request, bytes: usize) -> Answer {
         let (answer, answered) = oneshot::channel();
-        if self.commands.send(Command::Decide { operation, request, answer }).await.is_err() {
+        if self.commands.send(Command::Decide { operation, request, bytes, answer }).await.is_err() {
             return Answer::NotActive;
         }
         // A dropped answer: leadership went while the request waited or was on its way to the quorum.
@@ -145,5 +148,5 @@ async fn until_deposed(shared: &Shared, term: u64) {
     }
 }
 
-pub(crate) use quorum::describe;
+pub(crate) use quorum::{CaughtUp, describe};
 pub(crate) use sessions::serve as serve_session;

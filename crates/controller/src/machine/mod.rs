@@ -23,13 +23,13 @@ use openraft::storage::{EntryResponder, RaftSnapshotBuilder, RaftStateMachine, S
 use openraft::{EntryPayload, OptionalSend};
 use prost::Message;
 use tidelog_internal_api::metadata as proto;
-use tidelog_metadata::{Image, Record};
+use tidelog_metadata::Image;
 use tokio::sync::watch;
 
 pub(crate) use operations::{OperationId, Operations};
 pub(crate) use snapshot::{SnapshotDirectory, SnapshotError, sync_directory};
 
-use crate::codec::{record_from_proto, record_to_proto};
+use crate::codec::record_from_proto;
 use crate::raft::{EncodedBatch, LogId, StoredMembership, TypeConfig, Written};
 
 pub(crate) type MachineSnapshot = openraft::alias::SnapshotOf<TypeConfig, Bytes>;
@@ -46,8 +46,11 @@ pub(crate) struct Applied {
 }
 
 /// The records of one round and the requests they answer, as they are proposed.
-pub(crate) fn encode_batch(decided_on: u64, records: &[Record], operations: Vec<proto::Operation>) -> EncodedBatch {
-    let records = records.iter().map(record_to_proto).collect();
+pub(crate) fn encode_batch(
+    decided_on: u64,
+    records: Vec<proto::Record>,
+    operations: Vec<proto::Operation>,
+) -> EncodedBatch {
     EncodedBatch(proto::Batch { decided_on, records, operations }.encode_to_vec().into())
 }
 

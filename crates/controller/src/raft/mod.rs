@@ -18,7 +18,7 @@ pub(crate) use config::raft_config;
 pub(crate) use convert::{entry_from_proto, entry_to_proto, log_id_from_proto, log_id_to_proto};
 pub(crate) use convert::{node_from_proto, node_id_to_proto, node_to_proto};
 pub(crate) use convert::{stored_membership_from_proto, stored_membership_to_proto, vote_from_proto, vote_to_proto};
-pub(crate) use network::{MESSAGE_BYTES_MAX, NetworkFactory, raft_client};
+pub(crate) use network::{NetworkFactory, raft_client};
 pub(crate) use service::RaftService;
 
 use crate::machine::Machine;

@@ -26,14 +26,13 @@ use tonic::transport::Channel;
 use super::convert::*;
 use super::{NodeId, RaftNode, TypeConfig, Vote};
 use crate::identity::ClusterId;
+use crate::limits::MESSAGE_BYTES_MAX;
 use crate::machine::{Applied, MachineSnapshot};
 use crate::net::{Dialer, Peer};
 
 /// An append that is not answered by then breaks its stream; openraft opens another.
 const APPEND_WAIT_MAX: Duration = Duration::from_secs(2);
 const SNAPSHOT_PIECE_BYTES: usize = 256 << 10;
-/// Entries are bounded by what the controller decides in one round, not by tonic's 4 MiB.
-pub(crate) const MESSAGE_BYTES_MAX: usize = 256 << 20;
 
 type Rpc<T> = Result<T, RPCError<TypeConfig>>;
 

@@ -2,6 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use bytes::BytesMut;
 use futures::stream::BoxStream;
@@ -15,14 +16,19 @@ use openraft::storage::{Snapshot, SnapshotMeta};
 use openraft::vote::RaftLeaderId;
 use tidelog_internal_api::raft as proto;
 use tidelog_internal_api::raft::raft_server;
+use tokio::sync::watch;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::convert::*;
 use super::{NodeId, Raft, TypeConfig};
+use crate::failover::Sight;
 use crate::identity::{ClusterId, cluster_id_from_bytes};
 
 /// A snapshot larger than this is a mistake of the sender.
 const SNAPSHOT_BYTES_MAX: u64 = 4 << 30;
+
+/// How long a voter waits for its own connection to the leader to break before it says that it stands.
+const MISSED_WITHIN: Duration = Duration::from_millis(150);
 
 /// Serves `tidelog.raft.Raft`.
 #[derive(Clone)]
@@ -30,6 +36,7 @@ pub(crate) struct RaftService {
     pub(crate) raft: Raft,
     pub(crate) this: NodeId,
     pub(crate) cluster_id: ClusterId,
+    pub(crate) sight: watch::Receiver<Sight>,
 }
 
 type Responses<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
@@ -186,6 +193,16 @@ impl raft_server::Raft for RaftService {
             }
         };
         Ok(Response::new(proto::TransferLeaderResponse { result: Some(answer) }))
+    }
+
+    async fn misses(&self, request: Request<proto::MissesRequest>) -> Result<Response<proto::MissesResponse>, Status> {
+        let request = request.into_inner();
+        self.check(request.target)?;
+        let lost = Sight::Lost(node_id_from_proto(request.leader)?, request.term);
+        let mut sight = self.sight.clone();
+        // The news of one death reach all voters within milliseconds, but not in the same one.
+        let misses = tokio::time::timeout(MISSED_WITHIN, sight.wait_for(|sight| *sight == lost)).await;
+        Ok(Response::new(proto::MissesResponse { misses: misses.is_ok_and(|seen| seen.is_ok()) }))
     }
 
     async fn watch(&self, request: Request<proto::WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {

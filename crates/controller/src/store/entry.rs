@@ -28,15 +28,22 @@ pub(super) fn index_of(key: &[u8]) -> Option<u64> {
     key.get(..INDEX_BYTES).and_then(|bytes| bytes.try_into().ok()).map(u64::from_be_bytes)
 }
 
-/// The pieces of an entry, in order, each with its key.
-pub(super) fn to_pieces(entry: &Entry) -> Vec<([u8; 10], Vec<u8>)> {
+/// A piece with its key.
+type Piece = ([u8; 10], Vec<u8>);
+
+/// The pieces of an entry, in order, each with its key. An entry of 256 MiB has more than can be numbered.
+pub(super) fn to_pieces(entry: &Entry) -> Result<Vec<Piece>, String> {
     let body = entry_to_proto(entry).encode_to_vec();
     let mut whole = Vec::with_capacity(HEAD_BYTES + body.len());
     whole.extend((body.len() as u32).to_le_bytes());
     whole.extend(crc32c(&body).to_le_bytes());
     whole.extend(body);
-    let pieces = whole.chunks(PIECE_BYTES_MAX).enumerate();
-    pieces.map(|(piece, bytes)| (key(entry.log_id.index, piece as u16), bytes.to_vec())).collect()
+    let index = entry.log_id.index;
+    let numbered = |(piece, bytes): (usize, &[u8])| match u16::try_from(piece) {
+        Ok(piece) => Ok((key(index, piece), bytes.to_vec())),
+        Err(_) => Err(format!("entry {index} of {} bytes is too large to be stored", whole.len())),
+    };
+    whole.chunks(PIECE_BYTES_MAX).enumerate().map(numbered).collect()
 }
 
 /// Puts an entry together again. The error says what is wrong with it.

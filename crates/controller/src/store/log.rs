@@ -5,6 +5,7 @@ use std::io;
 use std::ops::{Bound, RangeBounds};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use futures::Stream;
 use openraft::storage::{IOFlushed, RaftLogStorage};
 use openraft::{LogState, OptionalSend, RaftLogReader};
 use prost::Message;
@@ -12,6 +13,7 @@ use tidelog_internal_api::raft as proto;
 
 use super::entry;
 use super::flusher::Flusher;
+use crate::limits::PAYLOAD_BYTES_MAX;
 use crate::raft::{Entry, LogId, TypeConfig, Vote, log_id_from_proto, log_id_to_proto, vote_from_proto, vote_to_proto};
 
 pub(super) const VOTE: &[u8] = b"vote";
@@ -60,15 +62,41 @@ impl LogStore {
         Ok(())
     }
 
-    fn read(&self, first: u64, end: u64) -> io::Result<Vec<Entry>> {
+    /// At least one entry, if there is any; no more once they have `bytes_max`.
+    fn read(&self, first: u64, end: u64, bytes_max: usize) -> io::Result<Vec<Entry>> {
         let mut entries = Vec::new();
         let mut pieces = Pieces::default();
+        let mut bytes_read = 0;
         for piece in self.log.range(entry::key(first, 0)..entry::key(end, 0)) {
             let (key, bytes) = piece?;
             entries.extend(pieces.add(&key, &bytes).map_err(damaged)?);
+            bytes_read += bytes.len();
+            if bytes_read > bytes_max && !entries.is_empty() {
+                return Ok(entries);
+            }
         }
         entries.extend(pieces.finish().map_err(damaged)?);
         Ok(entries)
+    }
+
+    /// The entries one after the other, read some at a time.
+    fn entries(self, first: u64, end: u64) -> impl Iterator<Item = io::Result<Entry>> {
+        let mut next = first;
+        let mut read = Vec::new().into_iter();
+        std::iter::from_fn(move || {
+            if read.len() == 0 && next < end {
+                match self.read(next, end, PAYLOAD_BYTES_MAX) {
+                    Ok(entries) => read = entries.into_iter(),
+                    Err(error) => {
+                        next = end;
+                        return Some(Err(error));
+                    }
+                }
+            }
+            let entry: Entry = read.next()?;
+            next = entry.log_id.index + 1;
+            Some(Ok(entry))
+        })
     }
 
     /// Removes entries from `first` on, the last one first, so that no hole can be left behind.
@@ -126,7 +154,20 @@ impl RaftLogReader<TypeConfig> for LogStore {
         range: RB,
     ) -> Result<Vec<Entry>, io::Error> {
         let (first, end) = bounds(&range);
-        self.read(first, end)
+        self.read(first, end, usize::MAX)
+    }
+
+    /// openraft counts the entries of an append; a peer takes messages by their bytes.
+    async fn limited_get_log_entries(&mut self, start: u64, end: u64) -> Result<Vec<Entry>, io::Error> {
+        self.read(start, end, PAYLOAD_BYTES_MAX)
+    }
+
+    async fn entries_stream<RB>(&mut self, range: RB) -> impl Stream<Item = io::Result<Entry>> + OptionalSend
+    where
+        RB: RangeBounds<u64> + Clone + Debug + OptionalSend,
+    {
+        let (first, end) = bounds(&range);
+        futures::stream::iter(self.clone().entries(first, end))
     }
 
     async fn read_vote(&mut self) -> Result<Option<Vote>, io::Error> {
@@ -190,7 +231,7 @@ impl RaftLogStorage<TypeConfig> for LogStore {
         let mut batch_bytes = 0;
         let mut last = None;
         for entry in entries {
-            for (key, piece) in entry::to_pieces(&entry) {
+            for (key, piece) in entry::to_pieces(&entry).map_err(damaged)? {
                 batch_bytes += piece.len();
                 batch.insert(&key, piece);
             }

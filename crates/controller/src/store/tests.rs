@@ -1,8 +1,10 @@
 //! openraft's own storage suite over sled and over memory, and what happens to damaged stores.
 
+use std::io;
 use std::path::Path;
 
 use bytes::Bytes;
+use futures::StreamExt;
 use openraft::storage::{IOFlushed, RaftLogStorage};
 use openraft::testing::log::{StoreBuilder, Suite};
 use openraft::type_config::TypeConfigExt;
@@ -12,6 +14,7 @@ use tidelog_wire::Uuid;
 
 use super::entry::key;
 use super::{LogStore, MemoryLogStore, OpenError, open};
+use crate::limits::PAYLOAD_BYTES_MAX;
 use crate::machine::Machine;
 use crate::raft::{EncodedBatch, Entry, LogId, NodeId, TypeConfig, Vote, log_id_from_proto};
 
@@ -141,7 +144,7 @@ async fn a_purge_cut_short_is_not_damage() {
     let path = directory.path().join("raft");
     let mut store = filled(&path, 10).await;
     store.purge(log_id(1, 2)).await.unwrap();
-    for (index_key, piece) in super::entry::to_pieces(&entry(1, 1, 10)) {
+    for (index_key, piece) in super::entry::to_pieces(&entry(1, 1, 10)).unwrap() {
         store.log.insert(index_key, piece).unwrap();
     }
     drop(store);
@@ -212,4 +215,30 @@ async fn a_store_without_its_mark_is_taken_as_it_is() {
     append(&mut store, vec![entry(1, 200, 10)]).await;
     drop(store);
     assert_eq!(open(torn.path()).unwrap().get_log_state().await.unwrap().last_log_id, Some(log_id(1, 200)));
+}
+
+/// openraft bounds an append by its entries only, and a peer takes no message above a size.
+#[tokio::test]
+async fn entries_to_be_sent_or_applied_are_read_some_megabytes_at_a_time() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut store = open(&directory.path().join("raft")).unwrap();
+    let sizes = [PAYLOAD_BYTES_MAX / 2, PAYLOAD_BYTES_MAX / 4, 10, PAYLOAD_BYTES_MAX / 2, PAYLOAD_BYTES_MAX + 1, 10];
+    let entries: Vec<_> = sizes.iter().enumerate().map(|(index, size)| entry(1, index as u64, *size)).collect();
+    append(&mut store, entries.clone()).await;
+    let read = |entries: io::Result<Vec<Entry>>| entries.unwrap().len();
+    assert_eq!(read(store.limited_get_log_entries(0, 6).await), 3);
+    assert_eq!(read(store.limited_get_log_entries(3, 6).await), 1);
+    assert_eq!(read(store.limited_get_log_entries(4, 6).await), 1, "one that is too large goes alone");
+    assert_eq!(read(store.limited_get_log_entries(1, 3).await), 2);
+    let applied: Vec<_> = store.entries_stream(0..6).await.map(Result::unwrap).collect().await;
+    assert_eq!(applied, entries);
+    let applied: Vec<_> = store.entries_stream(2..3).await.map(Result::unwrap).collect().await;
+    assert_eq!(applied, entries[2..3]);
+}
+
+#[test]
+fn an_entry_with_more_pieces_than_can_be_numbered_is_refused() {
+    let fits = super::entry::to_pieces(&entry(1, 1, 1 << 20)).unwrap();
+    assert_eq!(fits.len(), 257);
+    assert!(super::entry::to_pieces(&entry(1, 1, 256 << 20)).unwrap_err().contains("too large"));
 }

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use futures::StreamExt;
 use tidelog_controller::BrokerHealth;
+use tidelog_internal_api::controller::controller_client::ControllerClient;
+use tidelog_internal_api::controller::{BrokerFrame, SessionStart, broker_frame, controller_frame};
 use tidelog_metadata::{CreateOrigin, Endpoint, Image, Request};
 use tidelog_wire::messages::alter_partition_reassignments_request::{ReassignablePartition, ReassignableTopic};
 use tidelog_wire::messages::create_topics_request::{CreatableReplicaAssignment, CreatableTopic};
@@ -213,4 +216,37 @@ async fn leaderships_return_to_preferred_replicas_by_themselves() {
     let request = AlterPartitionReassignmentsRequest { topics, ..Default::default() };
     controller.handle.submit(Request::AlterPartitionReassignments(request)).await.unwrap();
     controller.sees("the replica that is the first now leading", |image| led_by(image) == Some(BrokerId(2))).await;
+}
+
+/// What the node's controller says first to a stream that claims to be a broker's.
+async fn claim(node: &super::Node, broker_id: i32, broker_epoch: i64) -> Option<controller_frame::Frame> {
+    let address = format!("http://{}", node.handle.node().listening_on);
+    let mut client = ControllerClient::connect(address).await.unwrap();
+    let start = SessionStart { target: None, broker_id, broker_epoch };
+    let frame = BrokerFrame { frame: Some(broker_frame::Frame::Start(start)) };
+    // Left open by the claimant.
+    let frames = futures::stream::iter([frame]).chain(futures::stream::pending());
+    let mut answers = client.session(frames).await.unwrap().into_inner();
+    answers.message().await.unwrap().and_then(|answer| answer.frame)
+}
+
+#[tokio::test]
+async fn a_claim_to_be_a_later_incarnation_leaves_the_living_one_its_session() {
+    let mut cluster = Cluster::new(3);
+    let mut nodes = cluster.start_all();
+    let mut sessions = Vec::new();
+    for node in &nodes {
+        sessions.push(serve_as_broker(node).await);
+    }
+    let active = active_of(&nodes).await;
+    let victim = (active + 1) % 3;
+    let (id, epoch) = (nodes[victim].id(), sessions[victim].state().borrow().broker_epoch.unwrap());
+    let answer = claim(&nodes[active], id, epoch.get() + 1000).await;
+    assert!(matches!(answer, Some(controller_frame::Frame::Unregistered(_))), "{answer:?}");
+    // Only a session that is still known can be seen to end.
+    drop(sessions.remove(victim));
+    nodes.remove(victim).kill();
+    for node in &nodes {
+        node.sees("the dead broker fenced", |image| is_fenced(image, id)).await;
+    }
 }

@@ -1,5 +1,6 @@
 //! Requests that are legal and extreme: each is answered, in Kafka's own format, and no node ends.
 
+use tidelog_controller::SubmitError;
 use tidelog_metadata::{CreateOrigin, Request, Response};
 use tidelog_wire::messages::alter_configs_request as alter;
 use tidelog_wire::messages::alter_partition_reassignments_request::{ReassignablePartition, ReassignableTopic};
@@ -139,4 +140,15 @@ async fn the_longest_strings_in_every_request_are_answered_and_end_no_node() {
     let now = nodes[active].handle.status().borrow().clone();
     assert!(now.is_active && now.term == term, "the controller had to change: {now:?}");
     assert_eq!(error_of(&nodes[0].handle.submit(create_topic("after")).await.unwrap()), ErrorCode::NONE);
+}
+
+#[tokio::test]
+async fn a_request_that_would_occupy_the_controller_for_long_is_refused_where_it_was_made() {
+    let mut cluster = Cluster::new(1);
+    let nodes = cluster.start_all();
+    active_of(&nodes).await;
+    let state = |number| DeleteTopicState { name: Some(Str::from(format!("topic-{number}"))), ..Default::default() };
+    let request = DeleteTopicsRequest { topics: (0..100_000).map(state).collect(), ..Default::default() };
+    let refused = nodes[0].handle.submit(Request::DeleteTopics(request)).await;
+    assert!(matches!(refused, Err(SubmitError::TooLarge { .. })), "{refused:?}");
 }

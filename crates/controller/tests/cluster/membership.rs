@@ -1,6 +1,9 @@
 //! Learners, wiped voters, snapshots for those who lag.
 
-use tidelog_wire::ErrorCode;
+use tidelog_metadata::{CreateOrigin, Request};
+use tidelog_wire::messages::CreateTopicsRequest;
+use tidelog_wire::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
+use tidelog_wire::{ErrorCode, Str};
 
 use super::nodes::{Cluster, DEADLINE, active_of, eventually};
 use super::{create_topic, error_of, serve_as_broker};
@@ -80,6 +83,69 @@ async fn a_node_that_missed_more_than_the_log_still_holds_is_given_a_snapshot() 
         let again = cluster.start_with(node_id, often).unwrap();
         again.sees("all topics again", |image| image.topic_count() == 60).await;
     }
+}
+
+/// Topics whose configs take 240 KB in one entry.
+fn create_fat_topics(name: &str) -> Request {
+    let config = CreatableTopicConfig {
+        name: Str::from("leader.replication.throttled.replicas"),
+        value: Some(Str::from(vec!["0:1"; 7_500].join(","))),
+    };
+    let topic = |number| CreatableTopic {
+        name: Str::from(format!("{name}-{number}")),
+        num_partitions: 1,
+        replication_factor: 1,
+        configs: vec![config.clone()],
+        ..Default::default()
+    };
+    let request = CreateTopicsRequest { topics: (0..8).map(topic).collect(), ..Default::default() };
+    Request::CreateTopics { request, origin: CreateOrigin::Admin }
+}
+
+/// The other tests' entries and snapshots have a few KB.
+#[tokio::test]
+async fn a_node_that_missed_megabytes_catches_up_by_log_and_by_snapshot() {
+    let mut cluster = Cluster::new(1);
+    let often = |options: &mut tidelog_controller::ControllerOptions| options.timing.snapshot_every_entries = 40;
+    let voter = cluster.start_with(1, often).unwrap();
+    let _session = serve_as_broker(&voter).await;
+    let mut topics = 0;
+    for (how, entries) in [("log", 15), ("snapshot", 60)] {
+        let learner = cluster.start_with(4, often).unwrap();
+        learner.sees("what there was", |image| image.cluster_id().is_some() && image.topic_count() == topics).await;
+        learner.kill();
+        for entry in 0..entries {
+            let request = create_fat_topics(&format!("{how}-{entry}"));
+            assert_eq!(error_of(&voter.handle.submit(request).await.unwrap()), ErrorCode::NONE);
+            topics += 8;
+        }
+        let late = cluster.start_with(4, often).unwrap();
+        late.sees(how, |image| image.topic_count() == topics).await;
+    }
+}
+
+#[tokio::test]
+async fn a_dead_voter_is_described_with_the_time_at_which_it_last_held_everything() {
+    let mut cluster = Cluster::new(3);
+    let mut nodes = cluster.start_all();
+    let _session = serve_as_broker(&nodes[0]).await;
+    let active = active_of(&nodes).await;
+    let leader = nodes.swap_remove(active);
+    eventually("all voters hold everything", || async {
+        let quorum = leader.handle.quorum().await;
+        quorum.is_ok_and(|quorum| quorum.voters.iter().all(|voter| voter.last_caught_up_timestamp_ms > 0))
+    })
+    .await;
+    let dead = nodes.pop().unwrap();
+    let id = dead.id();
+    dead.kill();
+    // Its broker's fencing, if it had one, or this: something that it does not have.
+    leader.handle.submit(create_topic("after")).await.unwrap();
+    let quorum = leader.handle.quorum().await.unwrap();
+    let of = |id| quorum.voters.iter().find(|voter| voter.node_id == id).unwrap();
+    assert!(of(id).log_end_offset < of(leader.id()).log_end_offset);
+    let (missing, here) = (of(id).last_caught_up_timestamp_ms, of(leader.id()).last_caught_up_timestamp_ms);
+    assert!(0 < missing && missing < here, "{missing} {here}");
 }
 
 #[tokio::test]

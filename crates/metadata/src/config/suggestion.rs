@@ -4,17 +4,16 @@
 pub fn nearest_name<'a>(mistyped: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let slips_max = (mistyped.len() / 4).clamp(1, 4);
     names
-        .map(|name| (edit_distance(mistyped, name), name))
-        .filter(|&(distance, _)| distance <= slips_max)
+        .filter_map(|name| Some((edit_distance(mistyped, name, slips_max)?, name)))
         .min_by_key(|&(distance, _)| distance)
         .map(|(_, name)| name)
 }
 
-/// Levenshtein's distance in bytes. Input from clients: very long names are not worth measuring.
-fn edit_distance(a: &str, b: &str) -> usize {
-    const LENGTH_MAX: usize = 128;
-    if a.len() > LENGTH_MAX {
-        return usize::MAX;
+/// Levenshtein's distance in bytes, unless it is beyond `max`. Clients choose `a` and how often it is asked about, so
+/// that it ends as soon as the answer is known.
+fn edit_distance(a: &str, b: &str, max: usize) -> Option<usize> {
+    if a.len().abs_diff(b.len()) > max {
+        return None;
     }
     let mut row: Vec<usize> = (0..=b.len()).collect();
     for (i, x) in a.bytes().enumerate() {
@@ -25,8 +24,11 @@ fn edit_distance(a: &str, b: &str) -> usize {
             diagonal = row[j + 1];
             row[j + 1] = substituted.min(row[j] + 1).min(diagonal + 1);
         }
+        if row.iter().all(|distance| *distance > max) {
+            return None;
+        }
     }
-    row[b.len()]
+    Some(row[b.len()]).filter(|distance| *distance <= max)
 }
 
 #[cfg(test)]
@@ -38,6 +40,7 @@ mod tests {
         let names = ["retention.ms", "retention.bytes", "segment.ms"];
         assert_eq!(nearest_name("retension.ms", names.into_iter()), Some("retention.ms"));
         assert_eq!(nearest_name("retention.byte", names.into_iter()), Some("retention.bytes"));
+        assert_eq!(nearest_name("segmet.m", names.into_iter()), Some("segment.ms"));
         assert_eq!(nearest_name("completely.else", names.into_iter()), None);
         assert_eq!(nearest_name(&"x".repeat(100_000), names.into_iter()), None);
     }

@@ -5,7 +5,7 @@ use tidelog_wire::messages::alter_configs_response::AlterConfigsResourceResponse
 use tidelog_wire::messages::{AlterConfigsRequest, AlterConfigsResponse};
 use tidelog_wire::{ErrorCode, excerpt};
 
-use super::config_changes::ConfigChanges;
+use super::config_changes::{ConfigChanges, NAMED_TWICE, repeated};
 use super::{Context, Round};
 use crate::response::RequestError;
 
@@ -17,8 +17,13 @@ impl Round {
     ) -> AlterConfigsResponse {
         let mut scratch = request.validate_only.then(|| self.clone());
         let round = scratch.as_mut().unwrap_or(self);
+        let repeated = repeated(request.resources.iter().map(|named| (named.resource_type, &named.resource_name)));
         let responses = request.resources.iter().map(|resource| {
-            let (error_code, error_message) = RequestError::fields_of(round.replace_configs(resource, context));
+            let outcome = match repeated.contains(&(resource.resource_type, &resource.resource_name)) {
+                true => Err(RequestError::new(ErrorCode::INVALID_REQUEST, NAMED_TWICE)),
+                false => round.replace_configs(resource, context),
+            };
+            let (error_code, error_message) = RequestError::fields_of(outcome);
             AlterConfigsResourceResponse {
                 error_code,
                 error_message,
@@ -30,6 +35,7 @@ impl Round {
     }
 
     fn replace_configs(&mut self, wanted: &AlterConfigsResource, context: &Context<'_>) -> Result<(), RequestError> {
+        self.check_room()?;
         let resource = self.resource(wanted.resource_type, &wanted.resource_name)?;
         let mut changes: ConfigChanges = self.image.configs(&resource).map(|(name, _)| (name.clone(), None)).collect();
         for config in &wanted.configs {

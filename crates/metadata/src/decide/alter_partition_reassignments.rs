@@ -56,6 +56,7 @@ impl Round {
         may_change_factor: bool,
         context: &Context<'_>,
     ) -> Result<(), RequestError> {
+        self.check_room()?;
         let unknown = || RequestError::new(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, "no such partition");
         let topic = self.image.topic(topic).ok_or_else(unknown)?;
         let index = PartitionIndex(wanted.partition_index);

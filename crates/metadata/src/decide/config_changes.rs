@@ -1,7 +1,7 @@
 //! What IncrementalAlterConfigs and AlterConfigs have in common: which resources there are, which values are valid
 //! together, and what follows from a change.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tidelog_wire::types::BrokerId;
 use tidelog_wire::{ErrorCode, Str, excerpt};
@@ -16,14 +16,24 @@ use crate::image::{ConfigResource, ConfigResourceType};
 use crate::record::Record;
 use crate::response::RequestError;
 
+/// Of one resource. There are some three hundred names.
+const CONFIGS_MAX: usize = 1000;
 /// The longest string of Kafka's format.
 const VALUE_BYTES_MAX: usize = i16::MAX as usize;
 pub(super) const MIN_INSYNC_REPLICAS: &str = "min.insync.replicas";
 /// A change of these changes ISR, ELR or leader of partitions.
 const ELECTION_CONFIGS: [&str; 2] = [MIN_INSYNC_REPLICAS, "unclean.leader.election.enable"];
 
+pub(super) const NAMED_TWICE: &str = "each resource must appear at most once";
+
 /// New values by name; `None` removes.
 pub(super) type ConfigChanges = BTreeMap<Str, Option<Str>>;
+
+/// The resources that a request names more than once. As in Kafka, none of these mentions counts.
+pub(super) fn repeated<'a>(named: impl Iterator<Item = (i8, &'a Str)>) -> BTreeSet<(i8, &'a Str)> {
+    let mut seen = BTreeSet::new();
+    named.filter(|resource| !seen.insert(*resource)).collect()
+}
 
 impl Round {
     /// The resource that a request means, if it exists.
@@ -80,7 +90,9 @@ impl Round {
         context: &Context<'_>,
     ) -> Result<(), RequestError> {
         self.check_changes(resource, &changes, context)?;
-        let needs_elections = changes.keys().any(|name| ELECTION_CONFIGS.contains(&name.as_str()));
+        // What one broker is set to counts only there.
+        let counts_here = resource.kind == ConfigResourceType::Topic || *resource == ConfigResource::DEFAULT_BROKER;
+        let needs_elections = counts_here && changes.keys().any(|name| ELECTION_CONFIGS.contains(&name.as_str()));
         for (name, value) in changes {
             if self.image.config(resource, &name) != value.as_ref() {
                 self.push(Record::Config { resource: resource.clone(), name, value });
@@ -99,6 +111,7 @@ impl Round {
         context: &Context<'_>,
     ) -> Result<(), RequestError> {
         changes.iter().try_for_each(check_length)?;
+        self.check_count(resource, changes)?;
         match resource.kind {
             ConfigResourceType::Topic => check_topic_configs(&self.resulting(resource, changes)),
             ConfigResourceType::Group => {
@@ -106,6 +119,18 @@ impl Round {
             }
             _ => changes.iter().try_for_each(|(name, value)| check_broker_config(resource, name, value.as_ref())),
         }
+    }
+
+    /// Brokers' configs may have names that nobody knows, and all of them are in memory on every node.
+    fn check_count(&self, resource: &ConfigResource, changes: &ConfigChanges) -> Result<(), RequestError> {
+        let is_new = |(name, value): &(&Str, &Option<Str>)| {
+            value.is_some() && self.image.config(resource, name.as_str()).is_none()
+        };
+        if self.image.configs(resource).count() + changes.iter().filter(is_new).count() > CONFIGS_MAX {
+            let message = format!("a resource has at most {CONFIGS_MAX} configs");
+            return Err(RequestError::new(ErrorCode::POLICY_VIOLATION, message));
+        }
+        Ok(())
     }
 
     fn resulting(&self, resource: &ConfigResource, changes: &ConfigChanges) -> BTreeMap<Str, Str> {

@@ -13,6 +13,7 @@ use tidelog_wire::types::{BrokerId, PartitionIndex};
 use super::manual_assignment::check_assignment;
 use super::new_topic::{PARTITIONS_MAX, new_partition};
 use super::placement::Placer;
+use super::room::TOO_MUCH_AT_ONCE;
 use super::{Context, Round};
 use crate::response::RequestError;
 
@@ -31,16 +32,26 @@ impl Round {
     fn grow_each(&mut self, topics: &[CreatePartitionsTopic], context: &mut Context<'_>) -> CreatePartitionsResponse {
         let mut seen = BTreeSet::new();
         let twice = || Err(RequestError::new(ErrorCode::INVALID_REQUEST, "the request names the topic twice"));
+        let mut partitions_left = PARTITIONS_MAX;
         let mut results = Vec::with_capacity(topics.len());
         for topic in topics {
-            let outcome = if seen.insert(topic.name.as_str()) { self.grow_one(topic, context) } else { twice() };
+            let outcome = match seen.insert(topic.name.as_str()) {
+                true => self.grow_one(topic, &mut partitions_left, context),
+                false => twice(),
+            };
             let (error_code, error_message) = RequestError::fields_of(outcome);
             results.push(CreatePartitionsTopicResult { name: topic.name.clone(), error_code, error_message });
         }
         CreatePartitionsResponse { results, ..CreatePartitionsResponse::default() }
     }
 
-    fn grow_one(&mut self, wanted: &CreatePartitionsTopic, context: &mut Context<'_>) -> Result<(), RequestError> {
+    fn grow_one(
+        &mut self,
+        wanted: &CreatePartitionsTopic,
+        partitions_left: &mut usize,
+        context: &mut Context<'_>,
+    ) -> Result<(), RequestError> {
+        self.check_room()?;
         let Some(topic) = self.image.topic(&wanted.name).cloned() else {
             return Err(RequestError::new(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, "no such topic"));
         };
@@ -50,6 +61,9 @@ impl Round {
         }
         let present = topic.partition_count();
         let added = additional(present, wanted.count)?;
+        *partitions_left = partitions_left
+            .checked_sub(added)
+            .ok_or_else(|| RequestError::new(ErrorCode::THROTTLING_QUOTA_EXCEEDED, TOO_MUCH_AT_ONCE))?;
         let replication_factor = topic.replication_factor();
         let replicas = match &wanted.assignments {
             Some(assignments) => {

@@ -71,6 +71,7 @@ impl Round {
             };
         };
         let (name, topic_id) = (topic.name.clone(), topic.id);
+        self.check_room()?;
         self.push(Record::RemoveTopic { topic_id });
         deleted.insert(topic_id);
         Ok((name, topic_id))

@@ -6,6 +6,7 @@ use tidelog_wire::types::PartitionIndex;
 use tidelog_wire::{ErrorCode, Str};
 
 use super::election::{Election, PartitionUpdate, TopicRules};
+use super::room::TOO_MUCH_AT_ONCE;
 use super::{Context, Round};
 use crate::image::LeaderRecovery;
 use crate::record::Record;
@@ -94,6 +95,7 @@ impl Round {
         if not_needed {
             return Err((ErrorCode::ELECTION_NOT_NEEDED, "the partition has the leader asked for"));
         }
+        self.check_room().map_err(|_| (ErrorCode::THROTTLING_QUOTA_EXCEEDED, TOO_MUCH_AT_ONCE))?;
         let rules = TopicRules::of(&self.resolver(context), &topic.name);
         let update = PartitionUpdate::new(&self.image, topic.id_partition(index), partition, rules);
         let preferred = partition.preferred_leader();

@@ -1,13 +1,13 @@
 //! IncrementalAlterConfigs: set, delete, append to and subtract from single configs (KIP-339).
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use tidelog_wire::messages::incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
 use tidelog_wire::messages::incremental_alter_configs_response::AlterConfigsResourceResponse;
 use tidelog_wire::messages::{IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse};
 use tidelog_wire::{ErrorCode, Str, excerpt};
 
-use super::config_changes::{ConfigChanges, definition_of};
+use super::config_changes::{ConfigChanges, NAMED_TWICE, definition_of, repeated};
 use super::{Context, Round};
 use crate::config::{ConfigType, list_items};
 use crate::image::{ConfigResource, ConfigResourceType};
@@ -26,17 +26,12 @@ impl Round {
     ) -> IncrementalAlterConfigsResponse {
         let mut scratch = request.validate_only.then(|| self.clone());
         let round = scratch.as_mut().unwrap_or(self);
-        let mut mentions: BTreeMap<(i8, &str), usize> = BTreeMap::new();
-        for resource in &request.resources {
-            *mentions.entry((resource.resource_type, resource.resource_name.as_str())).or_default() += 1;
-        }
+        let repeated = repeated(request.resources.iter().map(|named| (named.resource_type, &named.resource_name)));
         let mut responses = Vec::with_capacity(request.resources.len());
         for resource in &request.resources {
-            let is_single = mentions.get(&(resource.resource_type, resource.resource_name.as_str())) == Some(&1);
-            let outcome = if is_single {
-                round.alter_incrementally(resource, context)
-            } else {
-                Err(RequestError::new(ErrorCode::INVALID_REQUEST, "each resource must appear at most once"))
+            let outcome = match repeated.contains(&(resource.resource_type, &resource.resource_name)) {
+                true => Err(RequestError::new(ErrorCode::INVALID_REQUEST, NAMED_TWICE)),
+                false => round.alter_incrementally(resource, context),
             };
             responses.push(answer(resource, outcome));
         }
@@ -48,6 +43,7 @@ impl Round {
         wanted: &AlterConfigsResource,
         context: &Context<'_>,
     ) -> Result<(), RequestError> {
+        self.check_room()?;
         let resource = self.resource(wanted.resource_type, &wanted.resource_name)?;
         let mut changes = ConfigChanges::new();
         for config in &wanted.configs {
@@ -76,17 +72,16 @@ impl Round {
         match config.config_operation {
             SET => Ok(Some(value.detached())),
             APPEND => {
-                let mut items = self.list_in_force(resource, &config.name, context)?;
-                for item in list_items(value).map(str::to_owned) {
-                    if !items.contains(&item) {
-                        items.push(item);
-                    }
-                }
+                let in_force = self.list_in_force(resource, &config.name, context)?;
+                let mut seen = BTreeSet::new();
+                let items = in_force.iter().map(String::as_str).chain(list_items(value));
+                let items: Vec<&str> = items.filter(|item| seen.insert(*item)).collect();
                 Ok(Some(Str::from(items.join(","))))
             }
             SUBTRACT => {
+                let removed: BTreeSet<&str> = list_items(value).collect();
                 let mut items = self.list_in_force(resource, &config.name, context)?;
-                items.retain(|item| !list_items(value).any(|removed| removed == item));
+                items.retain(|item| !removed.contains(item.as_str()));
                 Ok(Some(Str::from(items.join(","))))
             }
             operation => {

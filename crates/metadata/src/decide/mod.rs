@@ -23,15 +23,19 @@ mod placement;
 mod producer_ids;
 mod register_broker;
 mod replica_set;
+mod room;
 mod topic_name;
 mod unclean;
 mod unregister_broker;
 
+pub use create_topics::describe_created;
 use tidelog_wire::types::BrokerId;
 use tidelog_wire::{ErrorCode, Uuid};
 
+use self::room::Spent;
 use crate::config::{Resolver, StaticConfigs};
 use crate::image::{ApplyError, Broker, Image};
+use crate::note::Note;
 use crate::record::Record;
 use crate::request::{BrokerIdentity, Request};
 use crate::response::{RequestError, Response};
@@ -64,19 +68,23 @@ impl Context<'_> {
 pub struct Round {
     image: Image,
     records: Vec<Record>,
+    notes: Vec<Note>,
+    /// By the request being decided.
+    spent: Spent,
     /// A decision of this round was wrong.
     misfit: Option<ApplyError>,
 }
 
 impl Round {
     pub fn new(image: &Image) -> Self {
-        Self { image: image.clone(), records: Vec::new(), misfit: None }
+        Self { image: image.clone(), records: Vec::new(), notes: Vec::new(), spent: Spent::default(), misfit: None }
     }
 
     /// Judges one request and adds its records to the round's. The answer is to be given once they are applied.
     ///
     /// `Err` is a mistake in here, which must cost the request and not the node: the round is spoilt.
     pub fn decide(&mut self, request: &Request, context: &mut Context<'_>) -> Result<Response, ApplyError> {
+        self.spent = Spent::default();
         let response = self.answer(request, context);
         self.misfit.take().map_or(Ok(response), Err)
     }
@@ -131,7 +139,16 @@ impl Round {
         &self.records
     }
 
+    /// What to tell operators once the records are applied.
+    pub fn notes(&self) -> &[Note] {
+        &self.notes
+    }
+
     fn push(&mut self, record: Record) {
+        self.spent.add(&record, &self.image);
+        if let Record::PartitionChange(change) = &record {
+            self.notes.extend(Note::of(change, &self.image));
+        }
         match self.image.apply(&record) {
             Ok(()) => self.records.push(record),
             Err(error) => {

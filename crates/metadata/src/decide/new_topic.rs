@@ -116,11 +116,22 @@ impl Round {
         })
     }
 
-    fn partition_count(&self, asked: i32, context: &Context<'_>) -> Result<usize, RequestError> {
-        let count = match asked {
+    /// How many partitions the topic would have, for the bound on those of a request; not all of them may be possible.
+    pub(super) fn partitions_asked(&self, topic: &CreatableTopic, context: &Context<'_>) -> usize {
+        let counted = self.count_or_default(topic.num_partitions, context);
+        let assigned = topic.assignments.len();
+        if assigned > 0 { assigned } else { usize::try_from(counted).unwrap_or(0) }
+    }
+
+    fn count_or_default(&self, asked: i32, context: &Context<'_>) -> i64 {
+        match asked {
             -1 => self.resolver(context).broker_number("num.partitions").unwrap_or(1),
             asked => i64::from(asked),
-        };
+        }
+    }
+
+    fn partition_count(&self, asked: i32, context: &Context<'_>) -> Result<usize, RequestError> {
+        let count = self.count_or_default(asked, context);
         match usize::try_from(count) {
             Ok(count) if count > 0 => Ok(count),
             _ => {

@@ -1,6 +1,6 @@
 //! What a topic may be called.
 
-use tidelog_wire::{Str, excerpt};
+use tidelog_wire::excerpt;
 
 use crate::image::Image;
 
@@ -14,8 +14,9 @@ pub(super) fn check_topic_name(image: &Image, name: &str) -> Result<(), String> 
     if name == METADATA_TOPIC {
         return Err(format!("the topic name {METADATA_TOPIC} is reserved"));
     }
-    match colliding_topic(image, name) {
+    match image.topic_with_metrics_of(name) {
         Some(other) => {
+            let other = &other.name;
             Err(format!("topic {name:?} would collide with {other:?}: '.' and '_' look the same in metric names"))
         }
         None => Ok(()),
@@ -40,19 +41,6 @@ fn check_characters(name: &str) -> Result<(), String> {
         ));
     }
     Ok(())
-}
-
-fn colliding_topic<'a>(image: &'a Image, name: &str) -> Option<&'a str> {
-    if !name.contains(['.', '_']) {
-        return None;
-    }
-    let as_in_metrics = |byte: u8| if byte == b'.' { b'_' } else { byte };
-    let collides = |other: &[u8]| {
-        other.len() == name.len()
-            && other != name.as_bytes()
-            && other.iter().zip(name.as_bytes()).all(|(a, b)| as_in_metrics(*a) == as_in_metrics(*b))
-    };
-    image.topic_names().find(|other| collides(other.as_bytes())).map(Str::as_str)
 }
 
 #[cfg(test)]

@@ -109,6 +109,7 @@ impl Image {
         }
         let name = name.detached();
         let topic = Topic { id: topic_id, name: name.clone(), partitions: Vec::new() };
+        self.metric_names.add(&name, topic_id);
         Arc::make_mut(&mut self.topic_ids).insert(name, topic_id);
         Arc::make_mut(&mut self.topics).insert(topic_id, Arc::new(topic));
         Ok(())
@@ -117,6 +118,7 @@ impl Image {
     fn remove_topic(&mut self, topic_id: Uuid) -> Result<(), ApplyError> {
         let topic = Arc::make_mut(&mut self.topics).remove(&topic_id).ok_or(ApplyError::UnknownTopic(topic_id))?;
         Arc::make_mut(&mut self.topic_ids).remove(&topic.name);
+        self.metric_names.remove(&topic.name);
         for partition in &topic.partitions {
             self.placements.remove(topic_id, &partition.replicas);
         }
@@ -129,13 +131,12 @@ impl Image {
     }
 
     fn forget_unclean_replicas_of(&mut self, topic_id: Uuid) {
-        let of_topic = |partition: &TopicIdPartition| partition.topic_id == topic_id;
-        if !self.brokers.values().any(|broker| broker.unclean.keys().any(of_topic)) {
+        if !self.brokers.values().any(|broker| broker.has_unclean_replica_of(topic_id)) {
             return;
         }
         for broker in Arc::make_mut(&mut self.brokers).values_mut() {
-            if broker.unclean.keys().any(of_topic) {
-                Arc::make_mut(broker).unclean.retain(|partition, _| !of_topic(partition));
+            if broker.has_unclean_replica_of(topic_id) {
+                Arc::make_mut(broker).unclean.retain(|partition, _| partition.topic_id != topic_id);
             }
         }
     }

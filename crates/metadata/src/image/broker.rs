@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use tidelog_wire::types::{BrokerEpoch, BrokerId, LeaderEpoch, Offset};
+use tidelog_wire::types::{BrokerEpoch, BrokerId, LeaderEpoch, Offset, PartitionIndex};
 use tidelog_wire::{Str, Uuid};
 
 use super::topic::TopicIdPartition;
@@ -66,6 +66,11 @@ impl Broker {
     /// Active, and means to stay so.
     pub fn is_staying(&self) -> bool {
         self.is_active() && !self.stopping
+    }
+
+    pub(super) fn has_unclean_replica_of(&self, topic_id: Uuid) -> bool {
+        let first = TopicIdPartition { topic_id, partition: PartitionIndex(i32::MIN) };
+        self.unclean.range(first..).next().is_some_and(|(partition, _)| partition.topic_id == topic_id)
     }
 
     pub fn endpoint(&self, listener: &str) -> Option<&Endpoint> {

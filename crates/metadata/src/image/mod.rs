@@ -9,6 +9,7 @@ mod broker;
 mod configs;
 mod diff;
 mod health;
+mod metric_names;
 mod placements;
 mod snapshot;
 mod topic;
@@ -26,6 +27,7 @@ pub use diff::{ImageDiff, PartitionDiff, TopicChange};
 pub use health::Health;
 pub use topic::{LeaderRecovery, Partition, Topic, TopicIdPartition, is_internal_topic, min_insync_replicas};
 
+use metric_names::MetricNames;
 use placements::Placements;
 
 /// All metadata of a cluster at one moment.
@@ -37,6 +39,7 @@ pub struct Image {
     next_broker_epoch: BrokerEpoch,
     topics: Arc<BTreeMap<Uuid, Arc<Topic>>>,
     topic_ids: Arc<BTreeMap<Str, Uuid>>,
+    metric_names: MetricNames,
     placements: Placements,
     configs: Arc<BTreeMap<ConfigResource, Arc<BTreeMap<Str, Str>>>>,
     next_producer_id: ProducerId,
@@ -95,10 +98,6 @@ impl Image {
         self.topic_ids.values().filter_map(|id| self.topics.get(id))
     }
 
-    pub fn topic_names(&self) -> impl Iterator<Item = &Str> {
-        self.topic_ids.keys()
-    }
-
     pub fn topic_count(&self) -> usize {
         self.topics.len()
     }
@@ -109,6 +108,11 @@ impl Image {
 
     pub fn topic_id(&self, name: &str) -> Option<Uuid> {
         self.topic_ids.get(name).copied()
+    }
+
+    /// The topic whose metrics would be called as those of `name`, if it is another one.
+    pub fn topic_with_metrics_of(&self, name: &str) -> Option<&Arc<Topic>> {
+        self.topic_by_id(self.metric_names.topic(name)?).filter(|topic| topic.name != *name)
     }
 
     pub fn topic_by_id(&self, topic_id: Uuid) -> Option<&Arc<Topic>> {

@@ -22,6 +22,8 @@ pub struct Cluster {
     pub static_configs: StaticConfigs,
     /// Brokers whose sessions count as live.
     pub live: BTreeSet<BrokerId>,
+    /// All that operators were told.
+    pub notes: Vec<Note>,
     seed: u64,
     incarnations: u128,
 }
@@ -33,6 +35,7 @@ impl Cluster {
             image: Image::new(),
             static_configs: StaticConfigs::default(),
             live: BTreeSet::new(),
+            notes: Vec::new(),
             seed: 42,
             incarnations: 0,
         };
@@ -79,6 +82,7 @@ impl Cluster {
         }
         assert_eq!(after, foreseen, "applying the records makes what the decision saw");
         invariants::check(&self.image, &after);
+        self.notes.extend(round.notes().iter().cloned());
         self.image = after;
         response
     }

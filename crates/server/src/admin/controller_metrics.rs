@@ -46,6 +46,9 @@ fn cluster(text: &mut MetricsText, controller: &ControllerHandle) {
     for (name, help, value) in gauges {
         text.single(&format!("{PREFIX}_{name}"), "gauge", help, value);
     }
+    let name = "kafka_controller_controllerstats_uncleanleaderelections_total";
+    let help = "Leaders elected by this controller that may lack acknowledged records.";
+    text.single(name, "counter", help, controller.unclean_elections());
     let under_replicated = health.under_replicated;
     let help = "Partitions of the cluster with replicas out of sync.";
     text.single("tidelog_controller_under_replicated_partitions", "gauge", help, under_replicated);

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use support::compacted::*;
 use support::*;
 use tidelog_commitlog::disk::{Disk, OpenMode, SimDisk};
-use tidelog_commitlog::{CleanError, CleanerLimits, Log, LogConfig, ReadError, ReadStart};
+use tidelog_commitlog::{CleanError, CleanerLimits, Log, LogConfig, LogId, ReadError, ReadStart};
+use tidelog_wire::Uuid;
 use tidelog_wire::compression::Compression;
 use tidelog_wire::record::BatchBuilder;
 use tidelog_wire::types::{Offset, ProducerEpoch, ProducerId};
@@ -247,7 +248,7 @@ fn a_real_directory_is_compacted_in_kafkas_files() {
     let stats = clean(&mut log, NOW_MS);
     dir.log_dir().write_cleaner_checkpoint().unwrap();
     let checkpoint = std::fs::read_to_string(temp.path().join("cleaner-offset-checkpoint")).unwrap();
-    assert_eq!(checkpoint, format!("0\n1\nsample 0 {}\n", stats.cleaned_up_to));
+    assert_eq!(checkpoint, format!("0\n1\nsample 0 {} {}\n", stats.cleaned_up_to, id().topic_id));
     let before = keys_and_offsets(&mut log);
     assert_eq!(before.len(), 7);
     let names: Vec<_> = std::fs::read_dir(dir.log_path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
@@ -256,6 +257,13 @@ fn a_real_directory_is_compacted_in_kafkas_files() {
     let (mut log, report) = dir.log(&compacted());
     assert_eq!(report, Default::default());
     assert_eq!((keys_and_offsets(&mut log), log.first_dirty_offset()), (before, stats.cleaned_up_to));
+
+    // The checkpoint of a topic that was deleted says nothing of one made anew under its name.
+    std::fs::remove_dir_all(dir.log_path()).unwrap();
+    dir.kill(log);
+    let (mut log, _) = dir.log_of(&LogId { topic_id: Uuid::from_u128(0x71), ..id() }, &compacted());
+    roll(&mut log);
+    assert_eq!(log.first_dirty_offset(), Offset(0));
 }
 
 /// Every state of the files in which a crash may leave the swap, made by hand.

@@ -25,6 +25,7 @@ impl PartitionHost {
         self.want_flush(shard, &self.state.borrow());
         if before != (self.is_leader(), self.leader_epoch()) {
             self.stepped_aside.set(false);
+            self.refuse_trims();
             self.leadership_changed(shard);
             self.wake_consumers(shard);
             self.wake_followers(shard);
@@ -47,6 +48,7 @@ impl PartitionHost {
     pub(crate) fn stop(self: &Rc<Self>, shard: &Rc<Shard>) {
         self.event(shard, |protocol, _, out, _| protocol.stopped(out));
         self.stopped.set(true);
+        self.refuse_trims();
         self.leadership_changed(shard);
         shard.fetchers.forget(self.following.replace(BrokerId::NONE), self);
         self.wake_consumers(shard);

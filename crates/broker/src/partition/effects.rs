@@ -86,7 +86,11 @@ impl PartitionHost {
             return;
         };
         match cut(log) {
-            Ok(()) => state.protocol.truncated(offsets_of(log), &mut state.effects),
+            Ok(()) => {
+                state.protocol.truncated(offsets_of(log), &mut state.effects);
+                // It may have come down: an older checkpoint would outlive the next crash.
+                shard.turn.high_watermarks_moved();
+            }
             Err(error) => {
                 shard.storage_error(&error);
                 state.change_failed();

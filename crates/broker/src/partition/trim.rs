@@ -96,6 +96,11 @@ impl PartitionHost {
         moved
     }
 
+    /// Who waits hears NOT_LEADER_OR_FOLLOWER: a later leader may begin below.
+    pub(super) fn refuse_trims(&self) {
+        self.state.borrow_mut().trims.clear();
+    }
+
     pub(super) fn release_trims(&self, state: &mut State, low_watermark: Offset) {
         let (released, waiting) = std::mem::take(&mut state.trims)
             .into_iter()

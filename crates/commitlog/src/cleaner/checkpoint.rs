@@ -1,17 +1,19 @@
-//! `cleaner-offset-checkpoint`: up to which offset each log of a directory was cleaned, in Kafka's text form.
+//! `cleaner-offset-checkpoint`: up to which offset each log of a directory was cleaned, in Kafka's text form. The topic's id is
+//! ours: a topic made anew just before a crash must not be taken for as clean as its predecessor.
 //!
 //! An offset that is too low only costs another look at what is clean already.
 //!
 //! ```text
 //! 0                          version
 //! 2                          entries
-//! topic partition offset     one line each
+//! topic partition offset id  one line each
 //! ```
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::Mutex;
 
+use tidelog_wire::Uuid;
 use tidelog_wire::types::{Offset, PartitionIndex};
 
 use crate::context::Context;
@@ -22,7 +24,7 @@ use crate::names;
 
 const VERSION: &str = "0";
 
-type Entries = BTreeMap<(String, PartitionIndex), Offset>;
+type Entries = BTreeMap<(String, PartitionIndex, Uuid), Offset>;
 
 #[derive(Debug, Default)]
 pub(crate) struct CleanerCheckpoint {
@@ -58,14 +60,14 @@ impl CleanerCheckpoint {
     }
 }
 
-fn key(id: &LogId) -> (String, PartitionIndex) {
-    (id.topic.as_str().to_owned(), id.partition)
+fn key(id: &LogId) -> (String, PartitionIndex, Uuid) {
+    (id.topic.as_str().to_owned(), id.partition, id.topic_id)
 }
 
 fn format(entries: &Entries) -> String {
     let mut text = format!("{VERSION}\n{}\n", entries.len());
-    for ((topic, partition), offset) in entries {
-        writeln!(text, "{topic} {partition} {offset}").expect("a String takes any text");
+    for ((topic, partition, topic_id), offset) in entries {
+        writeln!(text, "{topic} {partition} {offset} {topic_id}").expect("a String takes any text");
     }
     text
 }
@@ -79,8 +81,9 @@ fn parse(text: &str) -> Option<Entries> {
     let count: usize = lines.next()?.parse().ok()?;
     let entry = |line: &str| {
         let mut words = line.split(' ');
-        let key = (words.next()?.to_owned(), PartitionIndex(words.next()?.parse().ok()?));
-        Some((key, Offset(words.next()?.parse().ok()?)))
+        let (topic, partition) = (words.next()?.to_owned(), PartitionIndex(words.next()?.parse().ok()?));
+        let offset = Offset(words.next()?.parse().ok()?);
+        Some(((topic, partition, words.next()?.parse().ok()?), offset))
     };
     let entries: Entries = lines.map(entry).collect::<Option<_>>()?;
     (entries.len() == count).then_some(entries)
@@ -93,11 +96,12 @@ mod tests {
     #[test]
     fn what_is_written_is_read_and_half_of_it_is_not() {
         let entries = Entries::from([
-            (("a".to_owned(), PartitionIndex(0)), Offset(17)),
-            (("b.c".to_owned(), PartitionIndex(12)), Offset(0)),
+            (("a".to_owned(), PartitionIndex(0), Uuid::from_u128(1)), Offset(17)),
+            (("b.c".to_owned(), PartitionIndex(12), Uuid::from_u128(2)), Offset(0)),
         ]);
         let text = format(&entries);
-        assert_eq!(text, "0\n2\na 0 17\nb.c 12 0\n");
+        let ids = [1, 2].map(Uuid::from_u128);
+        assert_eq!(text, format!("0\n2\na 0 17 {}\nb.c 12 0 {}\n", ids[0], ids[1]));
         assert_eq!(parse(&text), Some(entries));
         for cut in 0..text.len() {
             assert_eq!(parse(&text[..cut]), None, "{cut} bytes");

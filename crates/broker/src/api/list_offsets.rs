@@ -6,6 +6,7 @@
 
 use std::ops::RangeInclusive;
 
+use tidelog_commitlog::ReadError;
 use tidelog_replication::FetchError;
 use tidelog_wire::ErrorCode;
 use tidelog_wire::messages::list_offsets_request::ListOffsetsPartition;
@@ -25,6 +26,9 @@ const EARLIEST_LOCAL: i64 = -4;
 const LATEST_TIERED: i64 = -5;
 const EARLIEST_PENDING_UPLOAD: i64 = -6;
 
+/// Each begins again because the log lost a segment during the one before.
+const SEARCHES_MAX: usize = 5;
+
 pub(crate) struct ListOffsets;
 
 impl Api for ListOffsets {
@@ -43,7 +47,7 @@ impl Api for ListOffsets {
             let mut partitions = Vec::with_capacity(topic.partitions.len());
             for partition in &topic.partitions {
                 pace.step().await;
-                partitions.push(answer(&context, &topic.name, partition));
+                partitions.push(answer(&context, &topic.name, partition).await);
             }
             topics.push(ListOffsetsTopicResponse { name: topic.name, partitions });
         }
@@ -51,9 +55,12 @@ impl Api for ListOffsets {
     }
 }
 
-fn answer(context: &Context, topic: &str, asked: &ListOffsetsPartition) -> ListOffsetsPartitionResponse {
-    let host = context.shard.partition(topic, PartitionIndex(asked.partition_index));
-    let found = host.and_then(|host| find(context, &host, asked)).unwrap_or_else(Found::error);
+async fn answer(context: &Context, topic: &str, asked: &ListOffsetsPartition) -> ListOffsetsPartitionResponse {
+    let found = match context.shard.partition(topic, PartitionIndex(asked.partition_index)) {
+        Ok(host) => find(context, &host, asked).await,
+        Err(code) => Err(code),
+    };
+    let found = found.unwrap_or_else(Found::error);
     ListOffsetsPartitionResponse {
         partition_index: asked.partition_index,
         error_code: found.error_code,
@@ -83,16 +90,9 @@ impl Found {
     }
 }
 
-fn find(context: &Context, host: &PartitionHandle, asked: &ListOffsetsPartition) -> Result<Found, ErrorCode> {
+async fn find(context: &Context, host: &PartitionHandle, asked: &ListOffsetsPartition) -> Result<Found, ErrorCode> {
     let epoch = Some(LeaderEpoch(asked.current_leader_epoch)).filter(|epoch| *epoch >= LeaderEpoch(0));
     let view = host.consumer_view(epoch).map_err(|error| refusal(context, error))?;
-    let by_record = |found: Result<Option<tidelog_commitlog::TimestampOffset>, _>| match found {
-        Ok(Some(found)) => {
-            Ok(Found { timestamp_ms: found.timestamp_ms, ..Found::at(found.offset, found.leader_epoch) })
-        }
-        Ok(None) => Ok(Found::NOTHING),
-        Err(error) => Err(read_error_code(&error)),
-    };
     match asked.timestamp {
         // Without transactions the last stable offset is the high watermark: both isolation levels agree.
         LATEST => Ok(Found::at(view.high_watermark, view.leader_epoch)),
@@ -100,11 +100,38 @@ fn find(context: &Context, host: &PartitionHandle, asked: &ListOffsetsPartition)
             let epoch = host.epoch_for_offset(view.log_start).unwrap_or(view.leader_epoch);
             Ok(Found::at(view.log_start, epoch))
         }
-        MAX_TIMESTAMP => by_record(host.max_timestamp(view.high_watermark)),
+        MAX_TIMESTAMP => search(context, host, None, view.high_watermark).await,
         LATEST_TIERED | EARLIEST_PENDING_UPLOAD => Ok(Found::NOTHING),
-        timestamp_ms if timestamp_ms >= 0 => by_record(host.offset_for_timestamp(timestamp_ms, view.high_watermark)),
+        timestamp_ms if timestamp_ms >= 0 => search(context, host, Some(timestamp_ms), view.high_watermark).await,
         _ => Err(ErrorCode::INVALID_REQUEST),
     }
+}
+
+/// On a disk thread: what clients wrote decides how much it reads.
+async fn search(
+    context: &Context,
+    host: &PartitionHandle,
+    timestamp_ms: Option<i64>,
+    below: Offset,
+) -> Result<Found, ErrorCode> {
+    for _ in 0..SEARCHES_MAX {
+        let search = host.search_timestamp(timestamp_ms, below).map_err(|error| read_error_code(&error.into()))?;
+        let Some(search) = search else {
+            return Err(ErrorCode::NOT_LEADER_OR_FOLLOWER);
+        };
+        match context.shard.disk.run(move || search.run()).await {
+            Ok(Ok(None)) => return Ok(Found::NOTHING),
+            Ok(Ok(Some(found))) => {
+                return Ok(Found { timestamp_ms: found.timestamp_ms, ..Found::at(found.offset, found.leader_epoch) });
+            }
+            // Retention or compaction took a segment away meanwhile.
+            Ok(Err(ReadError::Replaced)) => {}
+            Ok(Err(error)) => return Err(read_error_code(&error)),
+            // The disk thread gave up, and has said why.
+            Err(_) => return Err(ErrorCode::KAFKA_STORAGE_ERROR),
+        }
+    }
+    Err(ErrorCode::KAFKA_STORAGE_ERROR)
 }
 
 fn refusal(context: &Context, error: FetchError) -> ErrorCode {

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use tidelog_commitlog::{ReadError, ReadStart, TimestampOffset};
+use tidelog_commitlog::{ReadError, ReadStart, StorageError, TimestampSearch};
 use tidelog_replication::{ConsumerView, FetchAnswer, FetchError, FollowerFetch};
 use tidelog_wire::types::{BrokerId, LeaderEpoch, Offset};
 
@@ -97,21 +97,17 @@ impl PartitionHost {
         self.state.borrow().log.as_ref()?.epoch_for_offset(offset)
     }
 
-    pub(crate) fn offset_for_timestamp(
+    /// A search for the first record with at least this timestamp, or with `None` for the one with the greatest.
+    pub(crate) fn search_timestamp(
         &self,
-        timestamp_ms: i64,
+        timestamp_ms: Option<i64>,
         below: Offset,
-    ) -> Result<Option<TimestampOffset>, ReadError> {
-        match self.state.borrow_mut().log.as_mut() {
-            Some(log) => log.offset_for_timestamp(timestamp_ms, below),
-            None => Ok(None),
-        }
-    }
-
-    pub(crate) fn max_timestamp(&self, below: Offset) -> Result<Option<TimestampOffset>, ReadError> {
-        match self.state.borrow_mut().log.as_mut() {
-            Some(log) => log.max_timestamp(below),
-            None => Ok(None),
-        }
+    ) -> Result<Option<TimestampSearch>, StorageError> {
+        let state = self.state.borrow();
+        let search = state.log.as_ref().map(|log| match timestamp_ms {
+            Some(timestamp_ms) => log.search_timestamp(timestamp_ms, below),
+            None => log.search_max_timestamp(below),
+        });
+        search.transpose()
     }
 }

@@ -33,6 +33,7 @@ struct State {
     capacity_bytes: Option<u64>,
     faults: Vec<Fault>,
     syncs: u64,
+    bytes_read: u64,
     /// Changes that still happen before everything fails.
     changes_left: Option<u64>,
 }
@@ -105,6 +106,11 @@ impl SimDisk {
     /// Syncs of files and directories so far.
     pub fn syncs(&self) -> u64 {
         lock(&self.state).syncs
+    }
+
+    /// Bytes of files read so far.
+    pub fn bytes_read(&self) -> u64 {
+        lock(&self.state).bytes_read
     }
 
     /// What a file holds now.
@@ -266,11 +272,13 @@ impl SimFile {
 
 impl DiskFile for SimFile {
     fn read_at(&self, offset: u64, len: usize) -> io::Result<Bytes> {
-        let state = self.state(Operation::Read)?;
+        let mut state = self.state(Operation::Read)?;
         let contents = state.files[&self.inode].contents();
         let start = contents.len().min(offset as usize);
         let end = contents.len().min(start.saturating_add(len));
-        Ok(Bytes::copy_from_slice(&contents[start..end]))
+        let bytes = Bytes::copy_from_slice(&contents[start..end]);
+        state.bytes_read += bytes.len() as u64;
+        Ok(bytes)
     }
 
     fn is_cached(&self, _offset: u64, _len: usize) -> bool {

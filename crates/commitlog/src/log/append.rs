@@ -101,6 +101,7 @@ impl Log {
                 *result = Err(error.clone().into());
             }
         }
+        self.snapshot_if_due();
         self.check_order();
         results
     }
@@ -122,6 +123,7 @@ impl Log {
                 Err(_) => break,
             }
         }
+        self.snapshot_if_due();
         self.check_order();
         Ok(self.log_end)
     }
@@ -316,6 +318,7 @@ impl Log {
             self.log_end = header.next_offset();
         }
         segment.size_bytes = position;
+        self.recent_snapshots.bytes_since += run.bytes;
         self.is_changed = true;
         segment.slot.pin(!self.config.write_caching);
         if active.index.has_block() {
@@ -355,7 +358,7 @@ impl Log {
     }
 
     /// Indexes may lag behind: recovery rebuilds them, and closing tries again.
-    fn write_index_block(&mut self) {
+    pub(super) fn write_index_block(&mut self) {
         let segment = self.segments.last().expect("it was written to");
         let active = self.active.as_mut().expect("it was written to");
         if let Err(error) = active.write_index(&self.context, &self.dir, segment) {

@@ -240,7 +240,7 @@ impl Log {
         let first = self.segment_of(cleaned.base_offset).expect("the job began with it");
         let after = self.segments.partition_point(|segment| segment.base_offset < cleaned.end);
         let new = Segment::new(cleaned.base_offset, cleaned.size_bytes);
-        let new = Segment { max_timestamp: cleaned.max_timestamp, ..new };
+        let new = Segment { max_timestamp: Some(cleaned.max_timestamp), ..new };
         let mut files = Vec::new();
         for old in self.segments.splice(first..after, [new]) {
             old.slot.retire();

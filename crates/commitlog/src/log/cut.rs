@@ -87,6 +87,7 @@ impl Log {
     /// Ends the last segment: its file is cut to its batches, its indexes and the producers' snapshot are written.
     /// All of it is synced by the next flush, before the durable end passes into what follows.
     pub(super) fn close_segment(&mut self) -> Result<(), StorageError> {
+        self.drop_recent_snapshots();
         self.write_snapshot()?;
         let segment = self.segments.last_mut().expect("a segment is to be closed");
         let active = self.active.as_mut().expect("it is loaded");
@@ -98,7 +99,7 @@ impl Log {
         }
         active.index.finish();
         let indexes = active.write_index(&self.context, &self.dir, segment)?;
-        segment.max_timestamp = active.index.max_timestamp();
+        segment.max_timestamp = Some(active.index.max_timestamp());
         segment.slot.pin(false);
         self.flush.owed.files.push((segment.path(&self.dir, names::LOG), file));
         for (file, extension) in indexes.into_iter().zip([names::INDEX, names::TIME_INDEX]) {
@@ -148,7 +149,7 @@ impl Log {
         Ok(())
     }
 
-    fn write_small(
+    pub(super) fn write_small(
         &self,
         path: &Path,
         contents: &[u8],

@@ -12,6 +12,7 @@ mod read;
 mod rebuild;
 mod recovery;
 mod retention;
+mod snapshots;
 mod swaps;
 mod timestamps;
 mod truncate;
@@ -35,7 +36,7 @@ pub use clean::Cleanable;
 pub use deletion::DeletedFiles;
 pub use flush::{FlushDone, FlushJob};
 pub use read::{ReadJob, ReadStart};
-pub use timestamps::TimestampOffset;
+pub use timestamps::{TimestampOffset, TimestampSearch};
 
 pub(crate) use deletion::{delete_log_dir, remove_dir};
 pub(crate) use open::{Opening, open_log};
@@ -65,6 +66,7 @@ pub struct Log {
     producers: Producers,
     /// The producers are from a snapshot, which knows their last batch only.
     producers_are_partial: bool,
+    recent_snapshots: snapshots::RecentSnapshots,
     flush: flush::FlushState,
     /// As in the marks file, or about to be. Only this log changes it.
     mark: Mark,

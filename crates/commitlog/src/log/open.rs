@@ -81,6 +81,7 @@ impl Opening {
             epochs: Epochs::default(),
             producers: Producers::default(),
             producers_are_partial: false,
+            recent_snapshots: super::snapshots::RecentSnapshots::default(),
             flush: FlushState { flushed_end: mark.log_start, ..FlushState::default() },
             mark,
             cursors: Arc::default(),

@@ -117,10 +117,17 @@ impl Log {
 
     /// How old a segment is in which compaction left nothing but empty batches: without an age it would never expire, nor
     /// would anything behind it.
-    fn newest_header_ms(&self, index: usize) -> Result<Option<i64>, StorageError> {
+    fn newest_header_ms(&mut self, index: usize) -> Result<Option<i64>, StorageError> {
+        if let Some(known) = self.segments[index].newest_header_ms {
+            return Ok(known);
+        }
         let mut newest = None;
         self.for_each_header(index, |header| newest = newest.max(Some(header.max_timestamp)))?;
-        Ok(newest.filter(|newest| *newest >= 0))
+        let newest = newest.filter(|newest| *newest >= 0);
+        if index + 1 < self.segments.len() {
+            self.segments[index].newest_header_ms = Some(newest);
+        }
+        Ok(newest)
     }
 
     /// The greatest timestamp of a segment's records, from memory or the end of its time index.
@@ -131,22 +138,23 @@ impl Log {
             return Ok(active.index.max_timestamp());
         }
         let segment = &self.segments[index];
-        if segment.max_timestamp.is_some() || segment.size_bytes == 0 {
-            return Ok(segment.max_timestamp);
+        if let Some(known) = segment.max_timestamp.or((segment.size_bytes == 0).then_some(None)) {
+            return Ok(known);
         }
         let path = segment.path(&self.dir, names::TIME_INDEX);
         let read = self.context.disk.open(&path, crate::disk::OpenMode::Existing);
         let found = read.and_then(|file| last_timestamp(&*file, segment.base_offset));
         let found = match found {
-            Ok(Some(found)) => Some(found),
-            // Lost or empty: the batches know.
-            _ => {
+            // Without an entry if no record has a timestamp.
+            Ok(found) => found,
+            // Lost: the batches know.
+            Err(_) => {
                 let mut index_tail = crate::segment::IndexTail::new(segment.base_offset);
                 self.for_each_header(index, |header| index_tail.on_existing(header))?;
                 index_tail.max_timestamp()
             }
         };
-        self.segments[index].max_timestamp = found;
+        self.segments[index].max_timestamp = Some(found);
         Ok(found)
     }
 }

@@ -10,10 +10,11 @@ use std::sync::Arc;
 use tidelog_wire::types::Offset;
 
 use super::Log;
-use crate::disk::DiskFile;
+use crate::disk::{DiskFile, OpenMode};
 use crate::error::{ReadError, StorageError};
 use crate::marks::Mark;
 use crate::names;
+use crate::segment::{Active, lengths_below};
 
 impl Log {
     /// Drops everything at and above `offset` (a batch that straddles it goes as a whole). The lowered durable mark is
@@ -49,6 +50,10 @@ impl Log {
         let producers = self.producers.reaches(end).then(|| self.producers_at(end)).transpose()?;
         self.lower_mark(Mark { durable_end: self.mark.durable_end.min(end), ..self.mark })?;
         self.cancel_cleaning_above(end);
+        if self.segments.last().is_some_and(|segment| segment.base_offset < end) && self.active.is_some() {
+            // The entries in memory are lost with it.
+            self.write_index_block();
+        }
         self.remove_above(end, &files)?;
         self.log_end = end;
         if let Some(file) = last {
@@ -88,10 +93,12 @@ impl Log {
     fn end_before(&self, offset: Offset) -> Result<Offset, StorageError> {
         let index = self.segment_of(offset).expect("a batch was found in it");
         let mut end = self.segments[index].base_offset;
-        self.for_each_header(index, |header| {
+        let start = self.start_below(index, offset)?;
+        self.for_each_header_from(index, start, |header| {
             if header.next_offset() <= offset {
                 end = header.next_offset();
             }
+            header.next_offset() <= offset
         })?;
         Ok(end)
     }
@@ -128,6 +135,7 @@ impl Log {
 
     fn remove_above(&mut self, offset: Offset, files: &[PathBuf]) -> Result<(), StorageError> {
         self.active = None;
+        self.recent_snapshots.truncate(offset);
         self.drop_segments_from(self.segments.partition_point(|segment| segment.base_offset < offset));
         self.flush.owed.dir_changed |= !files.is_empty();
         files.iter().try_for_each(|file| self.context.remove_file(file))
@@ -155,7 +163,7 @@ impl Log {
         self.epochs.truncate_from_end(end);
         self.damage = None;
         if let Some(last) = self.segments.len().checked_sub(1) {
-            self.renew_index(last)?;
+            self.renew_index(last, end)?;
         }
         if self.has_dir {
             self.context.sync_dir(&self.dir)?;
@@ -164,9 +172,16 @@ impl Log {
         Ok(())
     }
 
-    /// The index files still describe what was cut. If they cannot be made now, the next append makes them.
-    fn renew_index(&mut self, index: usize) -> Result<(), StorageError> {
-        match self.rebuild_index(index, 0) {
+    /// The index files still describe what was cut: their entries above go too, and if the rest does not fit, they are made
+    /// from the batches. If they cannot be made now, the next append makes them.
+    fn renew_index(&mut self, index: usize, end: Offset) -> Result<(), StorageError> {
+        let cut = self.cut_index(index, end);
+        self.context.check()?;
+        let renewed = match cut {
+            Ok(Some(active)) => Ok(active),
+            Ok(None) | Err(_) => self.rebuild_index(index, 0),
+        };
+        match renewed {
             Ok(active) => self.active = Some(Box::new(active)),
             Err(error) => {
                 self.context.check()?;
@@ -177,6 +192,19 @@ impl Log {
             }
         }
         Ok(())
+    }
+
+    /// `None` if the index files do not fit the segment. They need no sync: recovery looks at the last segment's batches.
+    fn cut_index(&self, index: usize, end: Offset) -> Result<Option<Active>, StorageError> {
+        let segment = &self.segments[index];
+        let paths = [names::INDEX, names::TIME_INDEX].map(|extension| segment.path(&self.dir, extension));
+        let [offsets, times] = [&paths[0], &paths[1]].map(|path| self.context.open(path, OpenMode::Existing));
+        let (offsets, times) = (offsets?, times?);
+        let lengths = lengths_below(&*offsets, &*times, segment.base_offset, end);
+        let (offsets_len, times_len) = lengths.map_err(|error| StorageError::read("read", &paths[0], &error))?;
+        self.context.changed("cut", &paths[0], offsets.set_len(offsets_len))?;
+        self.context.changed("cut", &paths[1], times.set_len(times_len))?;
+        Active::load(&self.context, &self.dir, segment, 0)
     }
 
     fn remove_file_named(&mut self, name: &str) -> Result<(), StorageError> {

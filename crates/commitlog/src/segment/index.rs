@@ -33,14 +33,8 @@ struct OffsetEntry {
     position: u64,
 }
 
-/// Where a search by timestamp starts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct TimeLookup {
-    pub(crate) offset: Offset,
-}
-
 /// The indexes of the last segment, as far as they are in memory.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct IndexTail {
     base_offset: Offset,
     /// Entries in the file.
@@ -218,20 +212,49 @@ pub(crate) fn lookup_position(
     segment_bytes: u64,
 ) -> io::Result<Option<u64>> {
     let relative = |bytes: &[u8]| i64::from(be_u32(bytes, 0));
-    let found = last_at_most(file, OFFSET_ENTRY_BYTES, offset - base_offset, relative)?;
-    let position = found.map_or(0, |entry| u64::from(be_u32(&entry, 4)));
+    let position = match count_at_most(file, OFFSET_ENTRY_BYTES, offset - base_offset, relative)?.checked_sub(1) {
+        Some(last) => u64::from(be_u32(&read_entry(file, OFFSET_ENTRY_BYTES, last)?, 4)),
+        None => 0,
+    };
     Ok((position == 0 || position < segment_bytes).then_some(position))
 }
 
-/// The last entry below `timestamp_ms`: no record before its offset can be meant.
-pub(crate) fn lookup_time(
+/// The last position in an offset index that is at most `limit`.
+pub(crate) fn last_position_at_most(file: &dyn DiskFile, limit: u64) -> io::Result<Option<u64>> {
+    let position = |bytes: &[u8]| i64::from(be_u32(bytes, 4));
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    match count_at_most(file, OFFSET_ENTRY_BYTES, limit, position)?.checked_sub(1) {
+        Some(last) => Ok(Some(u64::from(be_u32(&read_entry(file, OFFSET_ENTRY_BYTES, last)?, 4)))),
+        None => Ok(None),
+    }
+}
+
+/// How long the files of a segment's indexes are without the entries at and above `end`: offset index, time index.
+pub(crate) fn lengths_below(
+    offsets: &dyn DiskFile,
+    times: &dyn DiskFile,
+    base_offset: Offset,
+    end: Offset,
+) -> io::Result<(u64, u64)> {
+    let last = end - base_offset - 1;
+    let offset_count = count_at_most(offsets, OFFSET_ENTRY_BYTES, last, |bytes| i64::from(be_u32(bytes, 0)))?;
+    let time_count = count_at_most(times, TIME_ENTRY_BYTES, last, |bytes| i64::from(be_u32(bytes, 8)))?;
+    Ok((offset_count * OFFSET_ENTRY_BYTES as u64, time_count * TIME_ENTRY_BYTES as u64))
+}
+
+/// The offset of the first entry that is not below `timestamp_ms`.
+pub(crate) fn first_time_at_least(
     file: &dyn DiskFile,
     base_offset: Offset,
     timestamp_ms: i64,
-) -> io::Result<Option<TimeLookup>> {
+) -> io::Result<Option<Offset>> {
     let timestamp = |bytes: &[u8]| be_i64(bytes, 0);
-    let found = last_at_most(file, TIME_ENTRY_BYTES, timestamp_ms.saturating_sub(1), timestamp)?;
-    Ok(found.map(|entry| TimeLookup { offset: base_offset + i64::from(be_u32(&entry, 8)) }))
+    let below = count_at_most(file, TIME_ENTRY_BYTES, timestamp_ms.saturating_sub(1), timestamp)?;
+    if below == file.byte_len()? / TIME_ENTRY_BYTES as u64 {
+        return Ok(None);
+    }
+    let entry = read_entry(file, TIME_ENTRY_BYTES, below)?;
+    Ok(Some(base_offset + i64::from(be_u32(&entry, 8))))
 }
 
 /// The last entry of a time index.
@@ -255,26 +278,17 @@ pub(crate) fn last_position(file: &dyn DiskFile, base_offset: Offset) -> io::Res
     Ok(Some((base_offset + i64::from(be_u32(&entry, 0)), u64::from(be_u32(&entry, 4)))))
 }
 
-/// Binary search for the last entry whose key is at most `limit`.
-fn last_at_most(
-    file: &dyn DiskFile,
-    entry_bytes: usize,
-    limit: i64,
-    key: impl Fn(&[u8]) -> i64,
-) -> io::Result<Option<bytes::Bytes>> {
+/// Binary search for the number of entries whose key is at most `limit`.
+fn count_at_most(file: &dyn DiskFile, entry_bytes: usize, limit: i64, key: impl Fn(&[u8]) -> i64) -> io::Result<u64> {
     let (mut low, mut high) = (0, file.byte_len()? / entry_bytes as u64);
-    let mut found = None;
     while low < high {
         let middle = low + (high - low) / 2;
-        let entry = read_entry(file, entry_bytes, middle)?;
-        if key(&entry) <= limit {
-            found = Some(entry);
-            low = middle + 1;
-        } else {
-            high = middle;
+        match key(&read_entry(file, entry_bytes, middle)?) <= limit {
+            true => low = middle + 1,
+            false => high = middle,
         }
     }
-    Ok(found)
+    Ok(low)
 }
 
 fn read_entry(file: &dyn DiskFile, entry_bytes: usize, index: u64) -> io::Result<bytes::Bytes> {

@@ -17,7 +17,10 @@ use crate::files::FileSlot;
 use crate::names;
 
 pub(crate) use active::Active;
-pub(crate) use index::{IndexTail, IndexedTimestamp, last_position, last_timestamp, lookup_position, lookup_time};
+pub(crate) use index::{
+    IndexTail, IndexedTimestamp, first_time_at_least, last_position, last_position_at_most, last_timestamp,
+    lengths_below, lookup_position,
+};
 pub(crate) use scan::{BatchScanner, ScanStep, is_zero};
 
 /// A segment's place in the log and its file.
@@ -27,13 +30,16 @@ pub(crate) struct Segment {
     /// Of its batches; the file may be longer by preallocated zeros.
     pub(crate) size_bytes: u64,
     pub(crate) slot: Arc<FileSlot>,
-    /// The greatest timestamp, once somebody asked; for the last segment [`Active`] knows.
-    pub(crate) max_timestamp: Option<IndexedTimestamp>,
+    /// The greatest timestamp, once somebody asked (`Some(None)`: its records have none); for the last segment [`Active`]
+    /// knows.
+    pub(crate) max_timestamp: Option<Option<IndexedTimestamp>>,
+    /// The same of the headers, of a segment whose records have none.
+    pub(crate) newest_header_ms: Option<Option<i64>>,
 }
 
 impl Segment {
     pub(crate) fn new(base_offset: Offset, size_bytes: u64) -> Self {
-        Self { base_offset, size_bytes, slot: Arc::default(), max_timestamp: None }
+        Self { base_offset, size_bytes, slot: Arc::default(), max_timestamp: None, newest_header_ms: None }
     }
 
     pub(crate) fn path(&self, dir: &Path, extension: &str) -> PathBuf {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use support::*;
 use tidelog_commitlog::disk::{Disk, OpenMode, SimDisk};
-use tidelog_commitlog::{Log, LogConfig, LogId, UncleanReason};
+use tidelog_commitlog::{Log, LogConfig, LogId, ReadError, ReadStart, StorageError, UncleanReason};
 use tidelog_wire::types::{LeaderEpoch, Offset, PartitionIndex};
 
 fn started() -> (SimDisk, Dir) {
@@ -132,4 +132,32 @@ fn the_marks_remember_which_logs_have_records() {
     drop(trimmed);
     dir.kill(log);
     assert_eq!(dir.log_dir().logs_with_records(), [(id().topic_id, PartitionIndex(0))]);
+}
+
+/// Bytes of records that rotted on the device: headers tell nothing, and the page cache does not have them.
+#[test]
+fn rotten_records_show_in_a_read_from_the_device_and_are_cut() {
+    let (disk, mut dir) = started();
+    let (mut log, _) = dir.log(&small_segments());
+    for _ in 0..60 {
+        append(&mut log, batch(1, 100));
+    }
+    log.flush().unwrap();
+    dir.restart(log);
+    let (mut log, _) = dir.log(&small_segments());
+    disk.flip_bit(&first_segment(), (5 * batch_bytes() + 80) * 8).unwrap();
+    let cold = |log: &mut Log, from| match log.begin_read(Offset(from), Offset(60), 1 << 20, true).unwrap() {
+        ReadStart::Cold(job) => job.run(),
+        ReadStart::Ready(_) => panic!("nothing is known of this position"),
+    };
+    let read = cold(&mut log, 3);
+    let Err(ReadError::Storage(StorageError::Damaged { offset, .. })) = read else { panic!("{read:?}") };
+    assert_eq!(offset, Offset(5));
+    assert!(!cold(&mut log, 7).unwrap().is_empty(), "the rest is whole");
+    log.admit_damage(offset).unwrap();
+    let damage = log.damage().expect("it is admitted");
+    assert_eq!((damage.offset, damage.position, log.log_end_offset()), (Offset(5), 5 * batch_bytes(), Offset(5)));
+    log.truncate_to(Offset(5)).unwrap();
+    append(&mut log, batch(1, 100));
+    assert_eq!(headers(&contents(&mut log)).len(), 6);
 }

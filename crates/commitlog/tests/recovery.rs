@@ -149,9 +149,13 @@ fn spoiled_in_use(spoil: impl Fn(&SimDisk, &Path)) {
 
 #[test]
 fn damage_that_shows_in_use_is_cut_like_that_found_at_the_start() {
-    // The magic of the third batch; the end of the file; all of it.
+    // The magic of the third batch; its records; the end of the file, in a header and in records; all of it.
     spoiled_in_use(|disk, path| disk.flip_bit(path, (2 * batch_bytes() + 16) * 8).unwrap());
-    spoiled_in_use(|disk, path| disk.open(path, OpenMode::Existing).unwrap().set_len(5 * batch_bytes() + 9).unwrap());
+    spoiled_in_use(|disk, path| disk.flip_bit(path, (2 * batch_bytes() + 80) * 8).unwrap());
+    for rest in [9, 90] {
+        let len = 5 * batch_bytes() + rest;
+        spoiled_in_use(|disk, path| disk.open(path, OpenMode::Existing).unwrap().set_len(len).unwrap());
+    }
     spoiled_in_use(|disk, path| disk.remove_file(path).unwrap());
 }
 

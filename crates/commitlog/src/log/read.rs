@@ -57,6 +57,14 @@ pub struct ReadJob {
     range: ReadRange,
 }
 
+/// What comes from the device may have rotted there, so its checksums are looked at; the page cache has it as it was
+/// written, or as a read brought it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Source {
+    PageCache,
+    Device,
+}
+
 #[derive(Clone, Copy, Debug)]
 struct ReadRange {
     from: Offset,
@@ -88,8 +96,8 @@ impl ReadJob {
     /// Waits for the device if it has to. What was read of a segment that was replaced or deleted meanwhile
     /// does not count.
     pub fn run(self) -> Result<Bytes, ReadError> {
-        let read =
-            open_log_file(&self.context, &self.slot, &self.dir, self.segment_base).and_then(|file| self.read(&*file));
+        let read = open_log_file(&self.context, &self.slot, &self.dir, self.segment_base)
+            .and_then(|file| self.read(&*file, Source::Device));
         match self.slot.is_retired() {
             // The index may have been that of the segment which took its place.
             true => Err(ReadError::Replaced),
@@ -97,7 +105,7 @@ impl ReadJob {
         }
     }
 
-    fn read(&self, file: &dyn DiskFile) -> Result<Bytes, StorageError> {
+    fn read(&self, file: &dyn DiskFile, source: Source) -> Result<Bytes, StorageError> {
         // A known position is exact or shortly before, so that one read is enough.
         let hinted = match self.start {
             Some(start) => self.read_from(file, start)?,
@@ -127,7 +135,7 @@ impl ReadJob {
         if size > bytes.len() {
             bytes = self.read_at(file, position, size as u64)?;
         }
-        self.cut(bytes, position)
+        self.cut(bytes, position, source)
     }
 
     /// Reads at `position` and drops the batches before `from`; `None` if all that was read lies before.
@@ -147,7 +155,7 @@ impl ReadJob {
     }
 
     /// Leaves the batches that are whole and end at or below the upper bound.
-    fn cut(&self, bytes: Bytes, position: u64) -> Result<Bytes, StorageError> {
+    fn cut(&self, bytes: Bytes, position: u64, source: Source) -> Result<Bytes, StorageError> {
         let mut len = 0;
         let mut next_offset = None;
         while len + HEADER_SIZE <= bytes.len() {
@@ -161,6 +169,12 @@ impl ReadJob {
             let end = len + header.size_in_bytes();
             if end > bytes.len() || header.next_offset() > self.range.upper_bound {
                 break;
+            }
+            if source == Source::Device
+                && let Err(error) = header.verify_crc(&bytes[len..end])
+            {
+                let offset = header.base_offset;
+                return Err(self.damaged_at(offset, position + len as u64, &error.to_string()));
             }
             next_offset = Some(header.next_offset());
             len = end;
@@ -221,12 +235,12 @@ impl ReadJob {
     }
 
     fn damaged(&self, position: u64, reason: &str) -> StorageError {
-        StorageError::Damaged {
-            path: self.dir.join(names::segment_file(self.segment_base, names::LOG)),
-            position,
-            offset: self.range.from,
-            reason: reason.to_owned(),
-        }
+        self.damaged_at(self.range.from, position, reason)
+    }
+
+    fn damaged_at(&self, offset: Offset, position: u64, reason: &str) -> StorageError {
+        let path = self.dir.join(names::segment_file(self.segment_base, names::LOG));
+        StorageError::Damaged { path, position, offset, reason: reason.to_owned() }
     }
 }
 
@@ -266,7 +280,7 @@ impl Log {
         let file = open_log_file(&job.context, &job.slot, &job.dir, job.segment_base)?;
         let len = (max_bytes as u64).min(job.segment_bytes - start) as usize;
         match file.is_cached(start, len) {
-            true => Ok(ReadStart::Ready(job.read(&*file)?)),
+            true => Ok(ReadStart::Ready(job.read(&*file, Source::PageCache)?)),
             false => Ok(ReadStart::Cold(job)),
         }
     }

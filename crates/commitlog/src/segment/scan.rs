@@ -55,9 +55,14 @@ impl<'a> BatchScanner<'a> {
         };
         let size = header.size_in_bytes() as u64;
         self.position = position;
-        let batch = self.bytes(size)?.slice(..size as usize);
+        let bytes = self.bytes(size)?;
+        if (bytes.len() as u64) < size {
+            // The file is shorter than it should be.
+            let (needed_bytes, available_bytes) = (size as usize, bytes.len());
+            return Ok(ScanStep::Invalid(BatchError::Incomplete { needed_bytes, available_bytes }));
+        }
         self.position = position + size;
-        Ok(ScanStep::Batch { position, header, batch })
+        Ok(ScanStep::Batch { position, header, batch: bytes.slice(..size as usize) })
     }
 
     /// As [`Self::step`], but reads no more than the header and leaves `batch` empty.

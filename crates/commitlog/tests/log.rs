@@ -3,7 +3,7 @@
 mod support;
 
 use support::*;
-use tidelog_commitlog::LogConfig;
+use tidelog_commitlog::{LogConfig, RecoveryReport};
 use tidelog_wire::types::Offset;
 
 #[test]
@@ -11,7 +11,7 @@ fn what_is_appended_is_read_back_with_its_offsets() {
     let temp = tempfile::tempdir().unwrap();
     let dir = Dir::real(temp.path());
     let (mut log, report) = dir.log(&LogConfig::default());
-    assert_eq!(report, Default::default());
+    assert_eq!(report, RecoveryReport { has_no_trace: true, ..RecoveryReport::default() });
     assert!(!dir.log_path().exists(), "files appear with the first append");
 
     assert_eq!(append(&mut log, batch(3, 10)), Offset(0));

@@ -108,7 +108,7 @@ pub fn counted(count: usize, noun: &str) -> String {
     format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
-/// Whoever names a group or a client may not write to the terminal of whoever lists them.
+/// A name chosen by one user must not write to the terminal of another who lists it.
 fn printable(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for character in text.chars() {

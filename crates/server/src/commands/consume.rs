@@ -41,7 +41,7 @@ pub struct ConsumeArgs {
     /// Stop at the end instead of waiting for new records
     #[arg(long, short = 'e')]
     exit_at_end: bool,
-    /// Stop with exit code 7 if no record came for so long
+    /// Stop with exit code 7 if no record arrives for this long
     #[arg(long, value_name = "MS")]
     timeout_ms: Option<u64>,
     /// Print the key and this text before each value

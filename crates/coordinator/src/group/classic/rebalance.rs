@@ -13,6 +13,10 @@ use crate::group::Groups;
 use crate::turn::Turn;
 use crate::{Response, TimerKey};
 
+/// A new group's first generation waits at least this long, so that it does not overtake the joins of members that started
+/// together. Kafka, too, completes it behind the requests that wait already.
+const INITIAL_DELAY_MIN_MS: i64 = 10;
+
 /// After a change of members: calls for the next generation, or sees whether the one being prepared is complete.
 pub(super) fn prepare_or_complete(group: &mut ClassicGroup, turn: &mut Turn) {
     match group.state {
@@ -29,12 +33,16 @@ pub(super) fn prepare(group: &mut ClassicGroup, turn: &mut Turn) {
     abandon_sync(group, turn);
     let rebalance_timeout_ms = group.rebalance_timeout_ms();
     if group.is_empty() {
-        let delay_ms = i64::from(turn.config.group_initial_rebalance_delay_ms);
+        let delay_ms = initial_delay_ms(turn);
         wait_for_first_members(group, turn, delay_ms, rebalance_timeout_ms);
     } else {
         wait_for_rejoin(group, turn, rebalance_timeout_ms);
         complete_if_everybody_joined(group, turn);
     }
+}
+
+fn initial_delay_ms(turn: &Turn) -> i64 {
+    i64::from(turn.config.group_initial_rebalance_delay_ms).max(INITIAL_DELAY_MIN_MS)
 }
 
 fn wait_for_first_members(group: &mut ClassicGroup, turn: &mut Turn, delay_ms: i64, patience_ms: i64) {
@@ -89,7 +97,7 @@ pub(crate) fn rebalance_due(groups: &mut Groups, turn: &mut Turn, group_id: &Str
     match group.state {
         State::PreparingRebalance(Preparing::Initial { due_ms, remaining_ms, has_grown }) if due_ms <= turn.now_ms => {
             if has_grown && remaining_ms > 0 {
-                let delay_ms = i64::from(turn.config.group_initial_rebalance_delay_ms).min(remaining_ms);
+                let delay_ms = initial_delay_ms(turn).min(remaining_ms);
                 wait_for_first_members(group, turn, delay_ms, remaining_ms);
             } else {
                 complete(group, turn);

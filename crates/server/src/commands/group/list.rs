@@ -31,7 +31,7 @@ pub async fn run(session: Session, args: ListArgs) -> Result<Exit, Failure> {
         return Ok(Exit::Ok);
     }
     if groups.is_empty() {
-        eprintln!("No such groups; a consumer with a group.id makes one.");
+        eprintln!("No groups found. One appears when a consumer with a group.id connects.");
         return Ok(Exit::Ok);
     }
     let mut table = Table::new(["GROUP", "TYPE", "PROTOCOL", "STATE", "COORDINATOR"]);

@@ -154,7 +154,7 @@ async fn reset(
     let mut offsets = Vec::new();
     for (key, position) in positions {
         let goal = args.goal().or_else(|| Some(Goal::Offset(*from_file.as_ref()?.get(&key)?)));
-        let goal = goal.ok_or_else(|| Failure::usage("where to is not said"))?;
+        let goal = goal.ok_or_else(|| Failure::usage("no target given: use --to-earliest, --to-latest, --to-offset, --shift-by, --to-datetime, --by-duration or --from-file"))?;
         let at_time = at_time.get(&key).and_then(|found| found.as_ref().ok().copied());
         let (topic, partition) = key;
         let new = new_offset(goal, &position, at_time).map_err(|why| {
@@ -231,7 +231,7 @@ fn print(session: &Session, args: &ResetOffsetsArgs, resets: &[Reset]) -> Result
     }
     printer.table(&table)?;
     if clipped > 0 {
-        eprintln!("Note: {clipped} of these would be outside the log, and are at its bounds.");
+        eprintln!("Note: {clipped} offsets fell outside the log and were clamped to its bounds.");
     }
     if !args.execute {
         eprintln!("Nothing was changed: this was a dry run; --execute commits these offsets.");

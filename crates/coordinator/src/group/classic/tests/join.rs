@@ -56,6 +56,18 @@ fn the_first_members_wait_for_others_and_longer_when_some_come() {
 }
 
 #[test]
+fn members_that_start_together_share_the_first_generation_also_without_an_initial_delay() {
+    let config = GroupConfig { group_initial_rebalance_delay_ms: 0, ..GroupConfig::default() };
+    let mut story = Story { host: Host::with(config) };
+    let (_, first) = story.join_new(&["range"]);
+    story.host.pass_ms(5);
+    let (_, second) = story.join_new(&["range"]);
+    story.host.pass_ms(100);
+    assert_eq!(story.client(first).generation, 1);
+    assert_eq!(story.client(second).generation, 1);
+}
+
+#[test]
 fn the_first_members_do_not_wait_longer_than_the_rebalance_timeout() {
     let mut story = Story::new();
     let (_, first) = story.join_new(&["range"]);

@@ -12,6 +12,8 @@ use super::{Host, SESSION_TIMEOUT_MS, error, join, steady};
 use crate::group::Kind;
 use crate::{GroupConfig, MigrationPolicy, Response};
 
+/// More than a group's first generation waits for without a configured delay.
+const INITIAL_DELAY_MS: i64 = 20;
 const PARTITIONS: usize = 6;
 
 struct World {
@@ -199,7 +201,7 @@ fn what_a_cooperative_member_still_reads_is_its_own_also_in_a_generation_that_ne
     let World { host, classics, consumers } = &mut world;
     // It reads everything; the second one's generation waits for its assignment; the third one ends that.
     (0..3).for_each(|_| classics[0].step(host));
-    host.pass(0);
+    host.pass(INITIAL_DELAY_MS);
     (0..2).for_each(|_| classics[0].step(host));
     assert_eq!(classics[0].owned.len(), PARTITIONS);
     (0..3).for_each(|_| classics[1].step(host));

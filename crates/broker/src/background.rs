@@ -11,6 +11,7 @@ use tokio::time::sleep;
 use tracing::{debug, warn};
 
 use crate::net::LocalNotify;
+use crate::retry::{Attempt, Task};
 use crate::shard::Shard;
 
 /// Durable marks are synced so long after a flush; nothing waits for them.
@@ -56,10 +57,22 @@ pub(crate) async fn sync_marks(shard: Rc<Shard>) {
         shard.marks.pending.notified().await;
         sleep(MARKS_AFTER).await;
         shard.marks.is_pending.set(false);
-        let log_dir = shard.log_dir.clone();
-        if let Ok(Err(error)) = shard.disk.run(move || log_dir.sync_marks()).await {
-            shard.storage_error(&error);
+        if sync_marks_once(&shard).await == Attempt::Again {
+            shard.retries.later(Task::SyncMarks);
         }
+    }
+}
+
+pub(crate) async fn sync_marks_once(shard: &Rc<Shard>) -> Attempt {
+    let log_dir = shard.log_dir.clone();
+    match shard.disk.run(move || log_dir.sync_marks()).await {
+        Ok(Ok(_)) => Attempt::Done,
+        Ok(Err(error)) => {
+            shard.storage_error(&error);
+            Attempt::Again
+        }
+        // A disk thread that gave up has said why.
+        Err(_) => Attempt::Again,
     }
 }
 

@@ -18,7 +18,8 @@ use crate::metadata_applier::MetadataApplier;
 use crate::net::{BoundListener, sweep_connections};
 use crate::options::BrokerOptions;
 use crate::probe::{self, BrokerProbe, Question};
-use crate::recovery::{self, Recovered};
+use crate::recovery::{self, Introduction};
+use crate::retry::Retries;
 use crate::shard::Shard;
 use crate::timers::Timers;
 use crate::turn::Turn;
@@ -161,10 +162,10 @@ async fn serve(parts: Parts, panics: Panics) -> Result<(), StartError> {
         .map_err(StartError::Thread)?;
     let shard = Shard::new(options, controller, log_dir, disk, heartbeats, panics);
     spawn_services(&shard, listeners, questions);
-    let recovered = recovery::recover(&shard, start).await;
-    let session = open_session(&shard, registration, &recovered);
+    let introduction = recovery::recover(&shard, start).await;
+    let session = open_session(&shard, registration, introduction);
     shard.spawn("controller contact", contact::watch_controller(Rc::clone(&shard), session.state()));
-    shard.spawn("metadata applier", MetadataApplier::new(Rc::clone(&shard), recovered).run(session.state()));
+    shard.spawn("metadata applier", MetadataApplier::new(Rc::clone(&shard)).run(session.state()));
     // A dropped handle leaves the broker running.
     if (&mut stopped).await.is_err() {
         std::future::pending::<()>().await;
@@ -193,6 +194,7 @@ fn spawn_services(shard: &Rc<Shard>, listeners: Vec<BoundListener>, questions: m
     }
     shard.spawn("sweeper of connections", sweep_connections(Rc::clone(shard)));
     shard.spawn("timers", Timers::run(Rc::clone(shard)));
+    shard.spawn("retries", Retries::run(Rc::clone(shard)));
     shard.spawn("turn", Turn::run(Rc::clone(shard)));
     shard.spawn("ISR proposals", crate::isr::IsrProposals::run(Rc::clone(shard)));
     shard.spawn("durable marks", background::sync_marks(Rc::clone(shard)));
@@ -229,12 +231,12 @@ fn registration(
     }
 }
 
-fn open_session(shard: &Rc<Shard>, registration: BrokerRegistration, recovered: &Recovered) -> BrokerSession {
+fn open_session(shard: &Rc<Shard>, registration: BrokerRegistration, introduction: Introduction) -> BrokerSession {
     let registration = BrokerRegistration {
         cluster_id: shard.image().cluster_id().cloned(),
-        previous_broker_epoch: recovered.previous_epoch,
-        replicas: recovered.reports.clone(),
-        may_lack_logs: recovered.may_lack_logs,
+        previous_broker_epoch: introduction.previous_epoch,
+        replicas: introduction.reports,
+        may_lack_logs: introduction.may_lack_logs,
         ..registration
     };
     let heartbeats = Arc::clone(&shard.heartbeats);

@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod api;
+mod back_off;
 mod background;
 mod broker;
 mod call;
@@ -32,11 +33,16 @@ mod options;
 mod pace;
 mod partition;
 mod peers;
+mod placement;
 mod probe;
 mod producer_ids;
 mod recovery;
+mod resignation;
+mod retry;
 mod shard;
 mod shutdown;
+#[cfg(test)]
+mod testing;
 mod throttle;
 mod timers;
 mod turn;

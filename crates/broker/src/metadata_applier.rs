@@ -7,31 +7,27 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use tidelog_commitlog::{LogConfig, RecordValidation, StorageError, StoredCompression};
+use tidelog_commitlog::{LogConfig, RecordValidation, StoredCompression};
 use tidelog_controller::SessionState;
 use tidelog_metadata::config::{self, CompressionType, Resolver, TimestampType, TopicConfig};
-use tidelog_metadata::{
-    ConfigResourceType, Image, LeaderRecovery, Partition, Request, Topic, TopicChange, TopicIdPartition,
-};
-use tidelog_replication::{Assignment, Durability, Partition as Protocol, Replica, Settings};
+use tidelog_metadata::{ConfigResourceType, Image, Partition, Topic, TopicChange};
+use tidelog_replication::{Assignment, Durability, Replica, Settings};
 use tidelog_wire::compression::Compression;
 use tidelog_wire::record_batch;
-use tidelog_wire::types::{BrokerEpoch, BrokerId, LeaderEpoch, PartitionIndex};
+use tidelog_wire::types::{BrokerEpoch, BrokerId};
 use tokio::sync::watch;
-use tracing::{info, warn};
+use tracing::info;
 
-use crate::damage;
-use crate::partition::{PartitionHandle, PartitionHost, PartitionId};
-use crate::recovery::{Recovered, report_of};
+use crate::partition::PartitionHandle;
+use crate::retry::Task;
 use crate::shard::Shard;
 use crate::throttle::Throttled;
+use crate::{damage, placement};
 
 /// Applies images one after the other.
 pub(crate) struct MetadataApplier {
     shard: Rc<Shard>,
     applied: Arc<Image>,
-    /// Logs that were opened at start and wait for the image to name them.
-    recovered: Recovered,
     roles: Roles,
 }
 
@@ -45,8 +41,8 @@ struct Roles {
 
 impl MetadataApplier {
     /// `applied` starts empty: the first image is all new.
-    pub(crate) fn new(shard: Rc<Shard>, recovered: Recovered) -> Self {
-        Self { shard, applied: Arc::new(Image::new()), recovered, roles: Roles::default() }
+    pub(crate) fn new(shard: Rc<Shard>) -> Self {
+        Self { shard, applied: Arc::new(Image::new()), roles: Roles::default() }
     }
 
     /// Follows the controller's image until the shard ends. The first image to be applied is one that holds this
@@ -65,7 +61,7 @@ impl MetadataApplier {
                 self.apply(image);
                 if !self.shard.is_ready.replace(true) {
                     self.shard.log_dir.set_known();
-                    self.recovered.discard_strays(&self.shard);
+                    placement::discard_strays(&self.shard);
                     self.shard.heartbeats.set_ready();
                 }
             } else {
@@ -87,20 +83,7 @@ impl MetadataApplier {
         self.shard.is_ready.set(false);
         self.applied = Arc::new(Image::new());
         for host in self.shard.partitions.all() {
-            self.set_aside(&host);
-        }
-    }
-
-    /// Takes the host down and keeps its log for the next one.
-    fn set_aside(&mut self, host: &PartitionHandle) {
-        let high_watermark = host.high_watermark();
-        host.stop(&self.shard);
-        self.shard.partitions.remove(host);
-        if let Some(mut log) = host.take_log() {
-            // Results of jobs under way find no host any more.
-            log.forget_flush();
-            log.cancel_cleaning();
-            self.recovered.put_back(host.id.log_id(), log, high_watermark);
+            placement::set_aside(&self.shard, &host);
         }
     }
 
@@ -111,7 +94,7 @@ impl MetadataApplier {
             || image.broker(identity.broker_id).is_some_and(|broker| broker.epoch == identity.broker_epoch)
     }
 
-    fn apply(&mut self, image: Arc<Image>) {
+    pub(crate) fn apply(&mut self, image: Arc<Image>) {
         let before = std::mem::replace(&mut self.applied, Arc::clone(&image));
         let diff = image.diff(&before);
         let deleted = |change: &&TopicChange<'_>| matches!(change, TopicChange::Deleted(_));
@@ -157,104 +140,13 @@ impl MetadataApplier {
                 (TopicChange::Created(topic) | TopicChange::Changed { after: topic, .. }, Some(after))
                     if is_here(Some(after)) =>
                 {
-                    self.place(image, topic, index, after);
+                    placement::place(&self.shard, image, topic, index, after);
                 }
                 (TopicChange::Deleted(topic) | TopicChange::Changed { after: topic, .. }, _) if is_here(before) => {
-                    self.remove(topic, index);
+                    placement::remove(&self.shard, topic, index);
                 }
                 _ => {}
             }
-        }
-    }
-
-    /// The partition has a replica here: makes sure of it, and tells it what it is.
-    fn place(&mut self, image: &Image, topic: &Topic, index: PartitionIndex, partition: &Partition) {
-        let known = self.shard.partitions.get(topic.id, index);
-        let gives_up =
-            |host: &PartitionHandle| host.is_damaged() && self.gives_damage_up(partition, host.leader_epoch());
-        if let Some(damaged) = known.as_ref().filter(|host| gives_up(host)) {
-            if let Err(error) = damaged.admit_damage() {
-                self.shard.storage_error(&error);
-            }
-            self.set_aside(damaged);
-        }
-        let host = match known.filter(|host| !host.stopped.get()) {
-            Some(host) => host,
-            None => match self.create(image, topic, index, partition) {
-                Ok(host) => host,
-                Err(error) => {
-                    warn!(topic = %topic.name, partition = %index, %error, "cannot open the log");
-                    return self.shard.storage_error(&error);
-                }
-            },
-        };
-        assign(&self.shard, image, topic, partition, &host);
-    }
-
-    /// Damaged bytes are kept as long as nobody else has better ones, or an election since has accepted their loss.
-    fn gives_damage_up(&self, partition: &Partition, known_epoch: LeaderEpoch) -> bool {
-        match partition.leader == self.shard.node_id() {
-            true => partition.leader_recovery == LeaderRecovery::LossAccepted && partition.leader_epoch > known_epoch,
-            false => partition.has_leader(),
-        }
-    }
-
-    fn create(
-        &mut self,
-        image: &Image,
-        topic: &Topic,
-        index: PartitionIndex,
-        partition: &Partition,
-    ) -> Result<PartitionHandle, StorageError> {
-        let shard = &self.shard;
-        let id = PartitionId { topic: topic.name.clone(), topic_id: topic.id, index };
-        let (config, settings) = configuration(shard, image, topic);
-        let mut log = match self.recovered.take(&id.log_id()) {
-            Some(mut log) => {
-                log.set_config(config);
-                log
-            }
-            None => {
-                let (log, report) = shard.log_dir.open_log(&id.log_id(), config, shard.clock.wall_ms())?;
-                if !report.unclean.is_empty() {
-                    damage::report(shard, report_of(&id.log_id(), &log, &report));
-                }
-                log
-            }
-        };
-        if let Some(damage) = log.damage().filter(|_| self.gives_damage_up(partition, LeaderEpoch::NONE)).cloned() {
-            warn!(partition = %id, offset = %damage.offset, reason = damage.reason, "giving damaged records up");
-            log.truncate_to(damage.offset)?;
-        }
-        let offsets = tidelog_replication::LogOffsets {
-            start: log.log_start_offset(),
-            durable_end: log.durable_end(),
-            end: log.log_end_offset(),
-        };
-        let high_watermark = self.recovered.high_watermark(&id).unwrap_or(offsets.start);
-        let high_watermark = high_watermark.clamp(offsets.start, offsets.end);
-        let identity = shard.identity();
-        let protocol = Protocol::new(identity.broker_id, identity.broker_epoch, settings, offsets, high_watermark);
-        let host = Rc::new(PartitionHost::new(id, shard.partitions.next_key(), log, protocol));
-        host.throttled.set(Throttled::of(image, topic, index, shard.node_id()));
-        shard.partitions.insert(Rc::clone(&host));
-        Ok(host)
-    }
-
-    fn remove(&mut self, topic: &Topic, index: PartitionIndex) {
-        let shard = &self.shard;
-        let Some(host) = shard.partitions.get(topic.id, index) else {
-            return;
-        };
-        info!(partition = %host.id, "replica removed");
-        host.stop(shard);
-        shard.partitions.remove(&host);
-        let Some(log) = host.take_log() else {
-            return;
-        };
-        match shard.log_dir.delete_log(log, shard.clock.wall_ms()) {
-            Ok(deleted) => shard.deletions.add(deleted),
-            Err(error) => shard.storage_error(&error),
         }
     }
 
@@ -292,25 +184,14 @@ impl MetadataApplier {
 
     /// Replicas that were unclean and are in sync again are whole.
     fn report_recovered(&self, image: &Image) {
-        let identity = self.shard.identity();
-        let Some(broker) = image.broker(identity.broker_id).filter(|broker| !broker.unclean.is_empty()) else {
-            return;
-        };
-        let is_in_sync = |partition: &&TopicIdPartition| {
-            image.partition(**partition).is_some_and(|state| state.isr.contains(&identity.broker_id))
-        };
-        let partitions: Vec<_> = broker.unclean.keys().filter(is_in_sync).copied().collect();
-        for id in &partitions {
+        let recovered = damage::recovered(&self.shard, image);
+        for id in &recovered {
             if let Some(host) = self.shard.partitions.get(id.topic_id, id.partition) {
                 host.accept_end(&self.shard);
             }
         }
-        if !partitions.is_empty() {
-            let controller = self.shard.controller.clone();
-            self.shard.spawn("report of recovered replicas", async move {
-                // Said again with the next image if it got lost.
-                let _ = controller.submit(Request::ReplicaRecovered { broker: identity, partitions }).await;
-            });
+        if !recovered.is_empty() {
+            self.shard.retries.now(Task::ReportRecovered);
         }
     }
 }
@@ -325,7 +206,7 @@ pub(crate) fn reapply(shard: &Rc<Shard>, host: &PartitionHandle) {
     }
 }
 
-fn assign(shard: &Rc<Shard>, image: &Image, topic: &Topic, partition: &Partition, host: &PartitionHandle) {
+pub(crate) fn assign(shard: &Rc<Shard>, image: &Image, topic: &Topic, partition: &Partition, host: &PartitionHandle) {
     let replica = |id: &BrokerId| Replica {
         id: *id,
         broker_epoch: image.broker(*id).map_or(BrokerEpoch::NONE, |broker| broker.epoch),

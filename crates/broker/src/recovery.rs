@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use tidelog_commitlog::{Log, LogConfig, LogDirStart, LogId, RecoveryReport, StorageError};
 use tidelog_metadata::{Image, LogPosition, ReplicaReport, TopicIdPartition};
-use tidelog_wire::Uuid;
 use tidelog_wire::types::{BrokerEpoch, Offset, PartitionIndex};
+use tidelog_wire::{Str, Uuid};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
 use tracing::{info, warn};
@@ -25,44 +25,45 @@ use crate::shard::Shard;
 const IMAGE_SETTLES_WITHIN: Duration = Duration::from_millis(300);
 
 /// Logs that are open and wait for the image to name them.
+#[derive(Default)]
 pub(crate) struct Recovered {
-    logs: HashMap<LogId, Log>,
+    /// By the names of their directories.
+    logs: HashMap<(Str, PartitionIndex), Log>,
     high_watermarks: HashMap<LogId, Offset>,
+}
+
+/// What the last run left to be told with the registration.
+pub(crate) struct Introduction {
     pub previous_epoch: BrokerEpoch,
     pub reports: Vec<ReplicaReport>,
     pub may_lack_logs: bool,
 }
 
 impl Recovered {
-    pub(crate) fn take(&mut self, id: &LogId) -> Option<Log> {
-        self.logs.remove(id)
+    /// The log in the directory of this name; it may be another topic's, which was deleted.
+    pub(crate) fn take(&mut self, topic: &Str, index: PartitionIndex) -> Option<Log> {
+        self.logs.remove(&(topic.clone(), index))
+    }
+
+    pub(crate) fn take_all(&mut self) -> Vec<Log> {
+        self.logs.drain().map(|(_, log)| log).collect()
     }
 
     /// A log whose host is being made anew.
-    pub(crate) fn put_back(&mut self, id: LogId, log: Log, high_watermark: Offset) {
-        self.high_watermarks.insert(id.clone(), high_watermark);
-        self.logs.insert(id, log);
+    pub(crate) fn put_back(&mut self, log: Log, high_watermark: Offset) {
+        let id = log.id().clone();
+        self.logs.insert((id.topic.clone(), id.partition), log);
+        self.high_watermarks.insert(id, high_watermark);
     }
 
     /// As checkpointed by the last run.
     pub(crate) fn high_watermark(&self, id: &PartitionId) -> Option<Offset> {
         self.high_watermarks.get(&id.log_id()).copied()
     }
-
-    /// Deletes what the cluster does not place here any more: topics deleted or moved while this broker was away.
-    pub(crate) fn discard_strays(&mut self, shard: &Shard) {
-        for (id, log) in std::mem::take(&mut self.logs) {
-            warn!(topic = %id.topic, partition = %id.partition, "deleting a log that is not placed here");
-            match shard.log_dir.delete_log(log, shard.clock.wall_ms()) {
-                Ok(files) => shard.deletions.add(files),
-                Err(error) => shard.storage_error(&error),
-            }
-        }
-    }
 }
 
 /// Opens every log on disk, and every one that the image places here.
-pub(crate) async fn recover(shard: &Rc<Shard>, start: LogDirStart) -> Recovered {
+pub(crate) async fn recover(shard: &Rc<Shard>, start: LogDirStart) -> Introduction {
     let began = Instant::now();
     // Their configuration may not be known yet, and changes nothing about what is found.
     let found: Vec<LogId> = start.found.into_iter().map(|found| found.id).collect();
@@ -76,13 +77,9 @@ pub(crate) async fn recover(shard: &Rc<Shard>, start: LogDirStart) -> Recovered 
         // A disk thread that gave up has said why.
         opened.extend(batch.await.unwrap_or_default());
     }
-    let mut recovered = Recovered {
-        logs: HashMap::with_capacity(opened.len()),
-        high_watermarks: checkpoint::read(shard),
-        previous_epoch: start.clean_shutdown.unwrap_or(BrokerEpoch::NONE),
-        reports: Vec::with_capacity(opened.len()),
-        may_lack_logs: start.may_lack_logs,
-    };
+    let mut recovered =
+        Recovered { logs: HashMap::with_capacity(opened.len()), high_watermarks: checkpoint::read(shard) };
+    let mut reports = Vec::with_capacity(opened.len());
     let mut known: HashSet<_> = found.iter().map(|id| (id.topic_id, id.partition)).collect();
     let mut scanned_bytes = 0;
     for (id, result) in opened {
@@ -91,9 +88,9 @@ pub(crate) async fn recover(shard: &Rc<Shard>, start: LogDirStart) -> Recovered 
                 scanned_bytes += report.scanned_bytes;
                 known.insert((id.topic_id, id.partition));
                 if !report.has_no_trace {
-                    recovered.reports.push(report_of(&id, &log, &report));
+                    reports.push(report_of(&id, &log, &report));
                 }
-                recovered.logs.insert(id, log);
+                recovered.logs.insert((id.topic, id.partition), log);
             }
             Err(error) => {
                 warn!(topic = %id.topic, partition = %id.partition, %error, "cannot open the log");
@@ -103,10 +100,15 @@ pub(crate) async fn recover(shard: &Rc<Shard>, start: LogDirStart) -> Recovered 
     }
     // The image may not show the topic yet: what the marks promise counts all the same.
     let promised = shard.log_dir.logs_with_records().into_iter();
-    recovered.reports.extend(promised.filter(|id| !known.contains(id)).map(lost));
+    reports.extend(promised.filter(|id| !known.contains(id)).map(lost));
     let clean = start.clean_shutdown.is_some();
     info!(logs = recovered.logs.len(), scanned_bytes, took = ?began.elapsed(), clean, "logs opened");
-    recovered
+    shard.recovered.replace(recovered);
+    Introduction {
+        previous_epoch: start.clean_shutdown.unwrap_or(BrokerEpoch::NONE),
+        reports,
+        may_lack_logs: start.may_lack_logs,
+    }
 }
 
 type Opened = Vec<(LogId, Result<(Log, RecoveryReport), StorageError>)>;
@@ -133,13 +135,13 @@ async fn image_settled(shard: &Shard, found: &[LogId]) {
     shard.publish_image(image);
 }
 
-/// Empty logs, and lost ones: opening tells which.
+/// Empty logs, and lost ones: opening tells which. Where a deleted topic of the same name has left its log, there is none.
 fn placed_without_files(shard: &Shard, image: &Image, found: &[LogId]) -> Vec<(LogId, Arc<LogConfig>)> {
-    let found: HashSet<_> = found.iter().map(|id| (id.topic_id, id.partition)).collect();
+    let found: HashSet<_> = found.iter().map(|id| (&id.topic, id.partition)).collect();
     let mut placed = Vec::new();
     for (id, _) in image.partitions_on(shard.node_id()) {
         if let Some(topic) = image.topic_by_id(id.topic_id)
-            && !found.contains(&(id.topic_id, id.partition))
+            && !found.contains(&(&topic.name, id.partition))
         {
             let log_id = LogId { topic: topic.name.clone(), partition: id.partition, topic_id: id.topic_id };
             placed.push((log_id, Arc::new(log_config(shard, image, &topic.name))));

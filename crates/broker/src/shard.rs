@@ -32,6 +32,8 @@ use crate::options::BrokerOptions;
 use crate::partition::{PartitionHandle, PartitionTable};
 use crate::peers::Peers;
 use crate::producer_ids::ProducerIds;
+use crate::recovery::Recovered;
+use crate::retry::Retries;
 use crate::throttle::Throttles;
 use crate::timers::Timers;
 use crate::turn::Turn;
@@ -45,6 +47,7 @@ pub(crate) struct Shard {
     pub metrics: Metrics,
     pub peers: Peers,
     pub timers: Timers,
+    pub retries: Retries,
     pub connections: OpenConnections,
     pub connection_limits: Rc<ConnectionLimits>,
     pub response_budget: Rc<ResponseBudget>,
@@ -56,6 +59,8 @@ pub(crate) struct Shard {
     pub isolation_log: LogLimit,
     pub isr_log: LogLimit,
     pub partitions: PartitionTable,
+    /// Logs without a host: opened at start, or set aside.
+    pub recovered: RefCell<Recovered>,
     pub validator: RefCell<Validator>,
     pub coordinators: Coordinators,
     pub turn: Turn,
@@ -108,6 +113,7 @@ impl Shard {
             metrics: Metrics::default(),
             peers: Peers::new(clock),
             timers: Timers::default(),
+            retries: Retries::default(),
             connections: OpenConnections::default(),
             bad_input_log: LogLimit::default(),
             storage_log: LogLimit::default(),
@@ -116,6 +122,7 @@ impl Shard {
             isolation_log: LogLimit::default(),
             isr_log: LogLimit::default(),
             partitions: PartitionTable::default(),
+            recovered: RefCell::default(),
             validator: RefCell::default(),
             coordinators: Coordinators::default(),
             turn: Turn::default(),

@@ -236,8 +236,10 @@ impl LogDir {
         self.shared.context.cleaner_checkpoint.forget(id);
         lock(&self.shared.opened).insert(key);
         let name = id.dir_name();
+        let hidden = self.hide(&self.shared.context.path.join(&name), due_ms)?;
+        // Until it is out of the way no other log gets the directory.
         lock(&self.shared.found).remove(&name);
-        self.hide(&self.shared.context.path.join(name), due_ms)
+        Ok(hidden)
     }
 
     fn hide(&self, dir: &Path, due_ms: i64) -> Result<Option<DeletedFiles>, StorageError> {

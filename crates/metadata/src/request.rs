@@ -135,7 +135,7 @@ pub struct BrokerRegistration {
 }
 
 /// A replica's state on disk at registration.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ReplicaReport {
     pub partition: TopicIdPartition,
     /// The log may lack records it once acknowledged (docs/REPLICATION.md R5).

@@ -32,12 +32,7 @@ fn refusals_come_in_krafts_order() {
         ("an old partition epoch", 2, |it| it.partition_epoch.0 -= 1, ErrorCode::INVALID_UPDATE_VERSION),
         ("no replica", 2, |it| it.new_isr[0].broker_id = BrokerId(4), ErrorCode::INVALID_REQUEST),
         ("named twice", 2, |it| it.new_isr.push(it.new_isr[0]), ErrorCode::INVALID_REQUEST),
-        (
-            "without the leader",
-            2,
-            |it| it.new_isr.retain(|member| member.broker_id != BrokerId(2)),
-            ErrorCode::INVALID_REQUEST,
-        ),
+        ("nobody", 2, |it| it.new_isr.clear(), ErrorCode::INVALID_REQUEST),
         (
             "recovery out of nothing",
             2,
@@ -58,6 +53,15 @@ fn refusals_come_in_krafts_order() {
         adapt(&mut alteration);
         assert_eq!(cluster.alter(*asking, alteration).error_code, *expected, "{what}");
     }
+}
+
+#[test]
+fn a_leader_that_leaves_itself_out_leaves_the_leadership_to_the_others() {
+    let mut cluster = Cluster::with_topic(3);
+    assert_eq!(cluster.alter_isr(&[2, 3]), ErrorCode::NEW_LEADER_ELECTED);
+    assert_eq!(cluster.shown(), "leader 2 isr 2,3 elr ");
+    assert_eq!(cluster.alter_isr(&[3]), ErrorCode::NEW_LEADER_ELECTED);
+    assert_eq!(cluster.shown(), "leader 3 isr 3 elr 2", "it holds everything, and may lead again");
 }
 
 #[test]

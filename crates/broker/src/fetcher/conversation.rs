@@ -15,9 +15,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, sleep_until};
 use tracing::debug;
 
-use super::back_off::BackOff;
 use super::link::Link;
 use super::request;
+use crate::back_off::BackOff;
 use crate::net::tcp::{ReadHalf, TcpStream, WriteHalf};
 use crate::net::{BadFrameLength, FrameBuffer};
 use crate::partition::PartitionHandle;

@@ -12,14 +12,16 @@ use tidelog_wire::types::{BrokerId, PartitionIndex};
 use tokio::time::timeout;
 use tracing::{debug, info};
 
-use super::back_off::BackOff;
 use super::conversation::Conversation;
+use crate::back_off::BackOff;
 use crate::net::LocalNotify;
 use crate::net::tcp::TcpStream;
 use crate::partition::PartitionHandle;
 use crate::shard::Shard;
 
 const CONNECT_MAX: Duration = Duration::from_millis(1000);
+const BACK_OFF_FIRST: Duration = Duration::from_millis(10);
+const BACK_OFF_LONGEST: Duration = Duration::from_millis(200);
 
 /// All leaders this broker follows.
 #[derive(Default)]
@@ -100,7 +102,7 @@ impl Link {
 
 /// Keeps a conversation with the leader going until the shard ends.
 async fn follow(shard: Rc<Shard>, link: Rc<Link>) {
-    let mut back_off = BackOff::new();
+    let mut back_off = BackOff::new(BACK_OFF_FIRST, BACK_OFF_LONGEST);
     loop {
         while link.ready.borrow().is_empty() {
             link.changed.notified().await;

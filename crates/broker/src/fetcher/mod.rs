@@ -4,7 +4,6 @@
 //! changed, it truncated. At most two requests are out, the older of which the leader answers at once when the newer
 //! one comes (docs/REPLICATION.md R2), so a parked Fetch never keeps a partition from reporting what it has on disk.
 
-mod back_off;
 mod conversation;
 mod link;
 mod request;

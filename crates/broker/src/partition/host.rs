@@ -5,6 +5,7 @@ use std::fmt;
 use std::rc::Rc;
 
 use tidelog_commitlog::{Log, LogId, StorageError};
+use tidelog_metadata::LogPosition;
 use tidelog_replication::{Effect, EpochEnd, EpochHistory, LogOffsets, Partition as Protocol};
 use tidelog_wire::types::{BrokerId, LeaderEpoch, Offset, PartitionIndex};
 use tidelog_wire::{Str, Uuid};
@@ -181,6 +182,13 @@ impl PartitionHost {
         let state = self.state.borrow();
         let log = state.log.as_ref()?;
         Some((log.log_start_offset(), log.log_end_offset(), log.size_bytes()))
+    }
+
+    /// Where the log ends, as the controller compares replicas that may lack records.
+    pub(crate) fn log_position(&self) -> Option<LogPosition> {
+        let state = self.state.borrow();
+        let log = state.log.as_ref()?;
+        Some(LogPosition { last_epoch: log.latest_epoch(), log_end: log.log_end_offset() })
     }
 
     /// Takes the log out, for its closing or deletion. The host is of no use afterwards.

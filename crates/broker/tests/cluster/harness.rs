@@ -160,8 +160,15 @@ impl Cluster {
         self.leader_where(name, |leader| leader.isr == replicas as usize).await
     }
 
-    /// A topic of one partition on these brokers, of which the first leads once they are all in sync.
+    /// A topic of one partition on these brokers, of which the first leads once all that run are in sync.
     pub async fn create_topic_on(&self, name: &str, brokers: &[i32], configs: &[(&str, &str)]) -> Leader {
+        self.begin_topic_on(name, brokers, configs).await;
+        let running = brokers.iter().filter(|broker| self.nodes.contains_key(broker)).count();
+        self.leader_where(name, |leader| leader.isr == running).await
+    }
+
+    /// The same, without a look at what becomes of it.
+    pub async fn begin_topic_on(&self, name: &str, brokers: &[i32], configs: &[(&str, &str)]) {
         let assignment = CreatableReplicaAssignment { partition_index: 0, broker_ids: brokers.to_vec() };
         self.create(CreatableTopic {
             name: Str::from(name.to_owned()),
@@ -171,8 +178,6 @@ impl Cluster {
             configs: configs.iter().map(config).collect(),
         })
         .await;
-        let running = brokers.iter().filter(|broker| self.nodes.contains_key(broker)).count();
-        self.leader_where(name, |leader| leader.isr == running).await
     }
 
     async fn create(&self, topic: CreatableTopic) {
@@ -180,6 +185,21 @@ impl Cluster {
         let node_id = *self.nodes.keys().next().expect("a node");
         let response = self.connect(node_id).await.send(&request).await.expect("an answer");
         assert_eq!(response.topics[0].error_code, ErrorCode::NONE, "{:?}", response.topics[0].error_message);
+    }
+
+    /// Produces until a leader takes it, as a client does; the record's offset.
+    pub async fn produce_until_taken(&self, topic: &str, value: &str) -> i64 {
+        let deadline = Instant::now() + DEADLINE;
+        loop {
+            let leader = self.leader_where(topic, |_| true).await;
+            let answer = produce(&self.connect(leader.node).await, leader.topic_id, batch(value), -1).await;
+            if answer.error_code == ErrorCode::NONE {
+                return answer.base_offset;
+            }
+            assert!(answer.error_code.is_retriable(), "{}", answer.error_code.name());
+            assert!(Instant::now() < deadline, "nobody takes the record");
+            sleep(Duration::from_millis(10)).await;
+        }
     }
 
     /// Partition 0's leader, once every node tells the same that satisfies `condition`.

@@ -7,6 +7,7 @@ mod fetching;
 mod groups;
 mod harness;
 mod nearby;
+mod placement;
 mod producing;
 mod replication;
 mod waiting;

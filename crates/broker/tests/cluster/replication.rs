@@ -1,39 +1,22 @@
 //! Three brokers: acknowledgements that mean something, leaders that go and come back.
 
 use std::os::unix::fs::FileExt;
-use std::time::Duration;
 
 use tidelog_metadata::LeaderRecovery;
 use tidelog_wire::ErrorCode;
 use tidelog_wire::messages::ElectLeadersRequest;
 use tidelog_wire::messages::elect_leaders_request::TopicPartitions;
 use tidelog_wire::types::PartitionIndex;
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
 use crate::harness::{Cluster, DEADLINE, batch, fetch, produce};
-
-/// Produces until a leader takes it, as a client does.
-async fn produce_somewhere(cluster: &Cluster, topic: &str, value: &str) -> i64 {
-    let deadline = Instant::now() + DEADLINE;
-    loop {
-        let leader = cluster.leader_where(topic, |_| true).await;
-        let connection = cluster.connect(leader.node).await;
-        let answer = produce(&connection, leader.topic_id, batch(value), -1).await;
-        if answer.error_code == ErrorCode::NONE {
-            return answer.base_offset;
-        }
-        assert!(answer.error_code.is_retriable(), "{}", answer.error_code.name());
-        assert!(Instant::now() < deadline, "nobody takes the record");
-        sleep(Duration::from_millis(10)).await;
-    }
-}
 
 #[tokio::test]
 async fn acknowledged_records_survive_a_restart_of_every_broker_in_turn() {
     let mut cluster = Cluster::start(3).await;
     let created = cluster.create_topic("rolling", 3, &[]).await;
     for round in 0..3 {
-        assert_eq!(produce_somewhere(&cluster, "rolling", "x").await, round);
+        assert_eq!(cluster.produce_until_taken("rolling", "x").await, round);
         cluster.restart_node(round as i32 + 1).await;
         cluster.leader_where("rolling", |leader| leader.isr == 3).await;
     }
@@ -47,10 +30,10 @@ async fn acknowledged_records_survive_a_restart_of_every_broker_in_turn() {
 async fn a_stopped_leader_is_replaced_and_those_who_ask_elsewhere_are_told() {
     let mut cluster = Cluster::start(3).await;
     let leader = cluster.create_topic("moved", 3, &[]).await;
-    produce_somewhere(&cluster, "moved", "a").await;
+    cluster.produce_until_taken("moved", "a").await;
     cluster.stop_node(leader.node).await;
     let next = cluster.leader_where("moved", |now| now.node != leader.node).await;
-    assert_eq!(produce_somewhere(&cluster, "moved", "b").await, 1);
+    assert_eq!(cluster.produce_until_taken("moved", "b").await, 1);
     let other = *cluster.nodes.keys().find(|node| **node != next.node).expect("two nodes are left");
     let refused = produce(&cluster.connect(other).await, leader.topic_id, batch("c"), -1).await;
     assert_eq!(refused.error_code, ErrorCode::NOT_LEADER_OR_FOLLOWER);
@@ -63,7 +46,7 @@ async fn a_leader_that_comes_upon_damaged_records_hands_over_and_is_repaired() {
     let cluster = Cluster::start(3).await;
     let leader = cluster.create_topic("rotten", 3, &[]).await;
     for round in 0..5 {
-        assert_eq!(produce_somewhere(&cluster, "rotten", "x").await, round);
+        assert_eq!(cluster.produce_until_taken("rotten", "x").await, round);
     }
     let size = batch("x").len();
     let path = cluster.log_file(leader.node, "rotten");
@@ -85,7 +68,7 @@ async fn an_unclean_election_by_hand_gives_up_what_an_only_replica_has_damaged()
     let cluster = Cluster::start(1).await;
     let leader = cluster.create_topic("only", 1, &[]).await;
     for round in 0..5 {
-        assert_eq!(produce_somewhere(&cluster, "only", "x").await, round);
+        assert_eq!(cluster.produce_until_taken("only", "x").await, round);
     }
     let size = batch("x").len();
     let file = std::fs::File::options().write(true).open(cluster.log_file(1, "only")).expect("the segment");
@@ -104,7 +87,7 @@ async fn an_unclean_election_by_hand_gives_up_what_an_only_replica_has_damaged()
         connection.send(&election).await.expect("an answer");
         assert!(Instant::now() < deadline, "the damage stays");
     }
-    assert_eq!(produce_somewhere(&cluster, "only", "y").await, 2);
+    assert_eq!(cluster.produce_until_taken("only", "y").await, 2);
     let read = fetch(&connection, leader.topic_id, 0, 1000).await;
     assert_eq!(read.records.map(|records| records.len()), Some(3 * size));
     let again = connection.send(&election).await.expect("an answer");
@@ -124,7 +107,7 @@ async fn a_lost_log_does_not_pass_for_an_empty_one() {
         let mut cluster = Cluster::start(1).await;
         for topic in ["log", "other"] {
             cluster.create_topic(topic, 1, &[]).await;
-            produce_somewhere(&cluster, topic, "x").await;
+            cluster.produce_until_taken(topic, "x").await;
         }
         let log = cluster.log_file(1, "log").parent().expect("its directory").to_owned();
         let directory = log.parent().expect("the log directory").to_owned();

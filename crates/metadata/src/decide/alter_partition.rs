@@ -88,8 +88,8 @@ fn check_members(partition: &Partition, isr: &[IsrMember]) -> Result<(), ErrorCo
     let is_replica = |member: &IsrMember| partition.replicas.contains(&member.broker_id);
     let is_repeated =
         |(index, member): (usize, &IsrMember)| isr[..index].iter().any(|earlier| earlier.broker_id == member.broker_id);
-    let has_leader = isr.iter().any(|member| member.broker_id == partition.leader);
-    if !isr.iter().all(is_replica) || isr.iter().enumerate().any(is_repeated) || !has_leader {
+    // A leader that leaves itself out cannot serve the partition: one of the others is to lead.
+    if isr.is_empty() || !isr.iter().all(is_replica) || isr.iter().enumerate().any(is_repeated) {
         return Err(ErrorCode::INVALID_REQUEST);
     }
     Ok(())

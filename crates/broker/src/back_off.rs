@@ -1,27 +1,26 @@
-//! 10 ms doubling to 200 (docs/REPLICATION.md R1).
+//! Waits that double.
 
 use std::time::Duration;
 
-const FIRST: Duration = Duration::from_millis(10);
-const LONGEST: Duration = Duration::from_millis(200);
-
-pub(super) struct BackOff {
+pub(crate) struct BackOff {
+    first: Duration,
+    longest: Duration,
     next: Duration,
 }
 
 impl BackOff {
-    pub(super) fn new() -> Self {
-        Self { next: FIRST }
+    pub(crate) fn new(first: Duration, longest: Duration) -> Self {
+        Self { first, longest, next: first }
     }
 
-    pub(super) fn next(&mut self) -> Duration {
+    pub(crate) fn next(&mut self) -> Duration {
         let now = self.next;
-        self.next = (now * 2).min(LONGEST);
+        self.next = (now * 2).min(self.longest);
         now
     }
 
-    pub(super) fn reset(&mut self) {
-        self.next = FIRST;
+    pub(crate) fn reset(&mut self) {
+        self.next = self.first;
     }
 }
 
@@ -31,7 +30,7 @@ mod tests {
 
     #[test]
     fn it_doubles_up_to_its_longest_and_starts_over() {
-        let mut back_off = BackOff::new();
+        let mut back_off = BackOff::new(Duration::from_millis(10), Duration::from_millis(200));
         let waits: Vec<_> = (0..7).map(|_| back_off.next().as_millis()).collect();
         assert_eq!(waits, [10, 20, 40, 80, 160, 200, 200]);
         back_off.reset();

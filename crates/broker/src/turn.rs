@@ -186,6 +186,29 @@ mod tests {
     use tokio::net::UnixStream;
 
     use super::*;
+    use crate::testing::{host, shard};
+
+    /// It takes one thread, and may take seconds where much is written.
+    #[tokio::test]
+    async fn beside_a_sync_of_the_whole_file_system_others_flush_on() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let test = async {
+            let shard = shard(directory.path()).await;
+            let want_flush = |index| shard.turn.flush(host(&shard, index));
+            (0..2 * FLUSHES_TOGETHER_MIN).for_each(want_flush);
+            begin_flushes(&shard, &shard.turn);
+            assert_eq!((shard.turn.flushing.get(), shard.turn.flushing_all.get()), (1, 1));
+            want_flush(2 * FLUSHES_TOGETHER_MIN);
+            begin_flushes(&shard, &shard.turn);
+            assert_eq!((shard.turn.flushing.get(), shard.turn.flushing_all.get()), (2, 1));
+            while shard.turn.flushing.get() > 0 {
+                shard.disk.inbox().arrived().await;
+                take_turn(&shard);
+            }
+            assert_eq!(shard.turn.flushing_all.get(), 0);
+        };
+        tokio::task::LocalSet::new().run_until(test).await;
+    }
 
     #[tokio::test]
     #[expect(clippy::disallowed_methods, reason = "there is no shard")]

@@ -10,6 +10,7 @@
 //! ```
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
@@ -59,6 +60,8 @@ pub struct SessionState {
     pub broker_epoch: Option<BrokerEpoch>,
     /// By this node's own image. Fenced brokers lead nothing and are in no ISR.
     pub fenced: bool,
+    /// This node has applied all metadata that the controllers heard so far had applied: the image is no older than that.
+    pub is_current: bool,
     /// When a controller that a quorum stood behind was last heard; self-fencing (docs/REPLICATION.md R9) is judged by it.
     pub last_contact: Option<Instant>,
     /// Controlled shutdown is through: nothing is lost or delayed by stopping now.
@@ -85,9 +88,21 @@ impl BrokerSession {
         health: HealthProbe,
     ) -> Self {
         let (commands, received) = mpsc::channel(4);
-        let (publish, state) =
-            watch::channel(SessionState { broker_epoch: None, fenced: true, last_contact: None, may_shut_down: false });
-        let keeper = Keeper { shared: controller.shared.clone(), controller, registration, health, state: publish };
+        let (publish, state) = watch::channel(SessionState {
+            broker_epoch: None,
+            fenced: true,
+            is_current: false,
+            last_contact: None,
+            may_shut_down: false,
+        });
+        let keeper = Keeper {
+            shared: controller.shared.clone(),
+            controller,
+            registration,
+            health,
+            state: publish,
+            heard_batch: AtomicU64::new(0),
+        };
         let panics = keeper.shared.panics.clone();
         tasks.spawn(panics.vital("the broker's session", keeper.run(received)));
         Self { state, commands }
@@ -119,6 +134,8 @@ struct Keeper {
     registration: BrokerRegistration,
     health: HealthProbe,
     state: watch::Sender<SessionState>,
+    /// The last metadata batch that a controller said it had applied.
+    heard_batch: AtomicU64,
 }
 
 /// Why a stream is over.
@@ -316,7 +333,7 @@ impl Keeper {
         use proto::controller_frame::Frame;
         match frame.and_then(|frame| frame.frame) {
             Some(Frame::State(state)) => {
-                self.contact(Duration::from_millis(state.quorum_silent_ms));
+                self.contact(&state);
                 None
             }
             Some(Frame::Redirect(redirect)) => {
@@ -328,11 +345,20 @@ impl Keeper {
         }
     }
 
-    /// Heard a controller behind which a quorum stood so long ago.
-    fn contact(&self, quorum_silent: Duration) {
+    /// Heard a controller: how long ago a quorum stood behind it, and what it has applied.
+    fn contact(&self, heard: &proto::SessionState) {
         let now = Instant::now();
-        let contact = now.checked_sub(quorum_silent).unwrap_or(now);
-        self.state.send_modify(|state| state.last_contact = state.last_contact.max(Some(contact)));
+        let contact = now.checked_sub(Duration::from_millis(heard.quorum_silent_ms)).unwrap_or(now);
+        self.heard_batch.fetch_max(heard.applied_batch, Ordering::Relaxed);
+        let is_current = self.is_current();
+        self.state.send_modify(|state| {
+            state.last_contact = state.last_contact.max(Some(contact));
+            state.is_current = is_current;
+        });
+    }
+
+    fn is_current(&self) -> bool {
+        self.shared.applied.borrow().last_batch >= self.heard_batch.load(Ordering::Relaxed)
     }
 
     fn heartbeat(&self, identity: BrokerIdentity) -> proto::Heartbeat {
@@ -346,8 +372,13 @@ impl Keeper {
     fn image_changed(&self, image: &Image, identity: BrokerIdentity) -> bool {
         let own = image.broker(identity.broker_id).filter(|broker| broker.epoch == identity.broker_epoch);
         let fenced = own.is_none_or(|broker| broker.fenced);
-        let changed = self.state.send_if_modified(|state| std::mem::replace(&mut state.fenced, fenced) != fenced);
-        changed || (fenced && own.is_some())
+        let is_current = self.is_current();
+        let mut is_fencing_new = false;
+        self.state.send_if_modified(|state| {
+            is_fencing_new = std::mem::replace(&mut state.fenced, fenced) != fenced;
+            std::mem::replace(&mut state.is_current, is_current) != is_current || is_fencing_new
+        });
+        is_fencing_new || (fenced && own.is_some())
     }
 }
 

@@ -102,6 +102,7 @@ fn a_node_that_is_a_controller_only_has_metrics_and_probes() {
                 && count("offlinepartitionscount")? == 0
                 && count("lastappliedrecordoffset")? > 0
                 && sample(&metrics, "tidelog_controller_under_replicated_partitions")? == 0
+                && sample(&metrics, "kafka_controller_controllerstats_uncleanleaderelections_total")? == 0
                 && sample(&metrics, "kafka_server_raft_metrics_current_epoch")? > 0
                 && sample(&metrics, "kafka_server_raft_metrics_current_leader")? == i64::from(active))
         })?;

@@ -95,9 +95,10 @@ pub(crate) async fn keep_house(shard: Rc<Shard>) {
         sleep(HOUSEKEEPING_INTERVAL).await;
         let wall_ms = shard.clock.wall_ms();
         remove_files(&shard, wall_ms);
+        let expiration_ms = shard.config.borrow().producer_id_expiration_ms;
         for slice in shard.partitions.all().chunks(PARTITIONS_PER_SLICE) {
             for partition in slice {
-                partition.expire_producers(wall_ms);
+                partition.expire_producers(wall_ms, expiration_ms);
             }
             tokio::task::yield_now().await;
         }

@@ -180,11 +180,8 @@ async fn serve(parts: Parts, panics: Panics) -> Result<(), StartError> {
 }
 
 fn open_log_dir(options: &BrokerOptions, controller: &ControllerHandle) -> Result<(LogDir, LogDirStart), StorageError> {
-    let limits = LogDirOptions {
-        open_files_max: options.disk.open_files_max,
-        reserve_bytes: options.disk.reserve_bytes,
-        producer_id_expiration_ms: options.disk.producer_id_expiration.as_millis() as i64,
-    };
+    let limits =
+        LogDirOptions { open_files_max: options.disk.open_files_max, reserve_bytes: options.disk.reserve_bytes };
     LogDir::open(Arc::new(RealDisk), &options.log_dir, controller.node().directory_id, limits)
 }
 

@@ -50,9 +50,7 @@ mod turn;
 pub use broker::{Broker, BrokerHandle, StartError};
 pub use metrics_text::{METRICS_CONTENT_TYPE, MetricsText};
 pub use options::{
-    BrokerOptions, CleanerOptions, DiskOptions, GroupOptions, ListenerOptions, NetworkLimits, ReplicaOptions,
-    unlimited_if_negative,
+    BrokerOptions, DiskOptions, GroupOptions, ListenerOptions, NetworkLimits, ReplicaOptions, unlimited_if_negative,
 };
 pub use probe::{BrokerProbe, Readiness};
-pub use tidelog_commitlog::CleanerLimits;
 pub use tidelog_coordinator::{GroupConfig, MigrationPolicy};

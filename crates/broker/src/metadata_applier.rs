@@ -108,7 +108,7 @@ impl MetadataApplier {
             self.apply_topic(&image, *change);
         }
         if !diff.configs.is_empty() {
-            self.shard.throttles.configure(&image, &self.shard.options);
+            self.shard.configure(&image);
         }
         if !diff.brokers.is_empty() || !diff.configs.is_empty() {
             let configured: Vec<_> = diff.configs.iter().collect();

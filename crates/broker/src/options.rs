@@ -9,9 +9,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tidelog_commitlog::CleanerLimits;
 use tidelog_coordinator::GroupConfig;
-use tidelog_metadata::config::{StaticConfigs, default_double, default_flag, default_ms, default_number};
+use tidelog_metadata::config::{StaticConfigs, default_flag, default_ms, default_number};
 use tidelog_wire::types::BrokerId;
 
 /// One entry of `listeners` with its `advertised.listeners` twin.
@@ -149,39 +148,12 @@ pub struct DiskOptions {
     pub threads: usize,
     /// `log.retention.check.interval.ms`.
     pub retention_check_interval: Duration,
-    /// `producer.id.expiration.ms`.
-    pub producer_id_expiration: Duration,
-    /// A disk operation outstanding for longer is reported to the controller as a stall.
-    pub stall_after: Duration,
     /// Open segment files a log dir may hold.
     pub open_files_max: usize,
     /// `log.dir.reserve.bytes`: producers are refused when the disk has less left.
     pub reserve_bytes: u64,
-    pub cleaner: CleanerOptions,
-}
-
-/// Compaction.
-#[derive(Clone, Debug)]
-pub struct CleanerOptions {
     /// `log.cleaner.enable`.
-    pub is_enabled: bool,
-    /// `log.cleaner.dedupe.buffer.size`.
-    pub limits: CleanerLimits,
-    /// `log.cleaner.io.max.bytes.per.second`, read and written together.
-    pub io_bytes_per_second_max: f64,
-    /// `log.cleaner.backoff.ms`: between two looks when nothing was dirty.
-    pub back_off: Duration,
-}
-
-impl Default for CleanerOptions {
-    fn default() -> Self {
-        Self {
-            is_enabled: default_flag("log.cleaner.enable"),
-            limits: CleanerLimits { dedupe_buffer_bytes: default_number("log.cleaner.dedupe.buffer.size") },
-            io_bytes_per_second_max: default_double("log.cleaner.io.max.bytes.per.second"),
-            back_off: default_ms("log.cleaner.backoff.ms"),
-        }
-    }
+    pub is_cleaner_enabled: bool,
 }
 
 impl Default for DiskOptions {
@@ -189,11 +161,9 @@ impl Default for DiskOptions {
         Self {
             threads: 8,
             retention_check_interval: default_ms("log.retention.check.interval.ms"),
-            producer_id_expiration: default_ms("producer.id.expiration.ms"),
-            stall_after: Duration::from_secs(1),
             open_files_max: 8_000,
             reserve_bytes: default_number("log.dir.reserve.bytes"),
-            cleaner: CleanerOptions::default(),
+            is_cleaner_enabled: default_flag("log.cleaner.enable"),
         }
     }
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use tidelog_commitlog::{AppendError, LogDir, StorageError, Validator};
 use tidelog_controller::{ControllerHandle, ControllerStatus};
+use tidelog_metadata::config::{BrokerConfig, Resolver};
 use tidelog_metadata::{BrokerIdentity, Image, Partition, Topic};
 use tidelog_panics::Panics;
 use tidelog_wire::ErrorCode;
@@ -84,6 +85,8 @@ pub(crate) struct Shard {
     pub broker_epoch: Cell<BrokerEpoch>,
     /// The image whose partitions are applied, and those who wait for the next one.
     image: watch::Sender<Arc<Image>>,
+    /// What is in force of the configs that may change while the broker runs.
+    pub config: watch::Sender<BrokerConfig>,
     controller_status: watch::Receiver<ControllerStatus>,
 }
 
@@ -101,6 +104,7 @@ impl Shard {
         let first_session_id = (clock.wall_ms() & 0x3fff_ffff) as i32;
         let image = Arc::clone(&controller.image().borrow());
         Rc::new(Self {
+            config: watch::Sender::new(broker_config(&options, &image)),
             connection_limits: Rc::new(ConnectionLimits::new(&options.network, Instant::now())),
             response_budget: ResponseBudget::new(options.network.queued_response_bytes_max),
             request_budget: RequestBudget::new(options.network.queued_request_bytes_max),
@@ -154,6 +158,14 @@ impl Shard {
     pub(crate) fn spawn_request(&self, task: impl Future<Output = ()> + 'static) {
         #[expect(clippy::disallowed_methods, reason = "this is where tasks are spawned")]
         tokio::task::spawn_local(self.panics.request(task));
+    }
+
+    /// Follows the image's configs of this broker.
+    pub(crate) fn configure(&self, image: &Image) {
+        let config = broker_config(&self.options, image);
+        self.throttles.configure(&config);
+        self.connection_limits.configure(&config);
+        self.config.send_replace(config);
     }
 
     pub(crate) fn node_id(&self) -> BrokerId {
@@ -238,4 +250,9 @@ impl Shard {
             warn!(%reason, suppressed, "storage");
         }
     }
+}
+
+fn broker_config(options: &BrokerOptions, image: &Image) -> BrokerConfig {
+    let resolver = Resolver { image, broker_id: options.node_id, static_configs: &options.static_configs };
+    BrokerConfig::resolve(&resolver)
 }

@@ -5,12 +5,10 @@
 
 use std::cell::Cell;
 
-use tidelog_metadata::config::Resolver;
+use tidelog_metadata::config::BrokerConfig;
 use tidelog_metadata::{ConfigResource, Image, Topic};
 use tidelog_wire::types::{BrokerId, PartitionIndex};
 use tokio::time::{Duration, Instant};
-
-use crate::options::BrokerOptions;
 
 /// A rate that was set by mistake holds nobody back for longer.
 const DEBT_MAX: Duration = Duration::from_secs(600);
@@ -25,11 +23,9 @@ pub(crate) struct Throttles {
 }
 
 impl Throttles {
-    pub(crate) fn configure(&self, image: &Image, options: &BrokerOptions) {
-        let resolver = Resolver { image, broker_id: options.node_id, static_configs: &options.static_configs };
-        let rate = |name| resolver.broker_number(name).and_then(|rate| u64::try_from(rate).ok()).unwrap_or(u64::MAX);
-        self.as_leader.limit(rate("leader.replication.throttled.rate"));
-        self.as_follower.limit(rate("follower.replication.throttled.rate"));
+    pub(crate) fn configure(&self, config: &BrokerConfig) {
+        self.as_leader.limit(config.leader_replication_throttled_rate);
+        self.as_follower.limit(config.follower_replication_throttled_rate);
     }
 }
 

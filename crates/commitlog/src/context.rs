@@ -19,7 +19,6 @@ pub(crate) struct Context {
     pub(crate) path: PathBuf,
     pub(crate) files: FileCache,
     pub(crate) reserve: Reserve,
-    pub(crate) producer_id_expiration_ms: i64,
     pub(crate) cleaner_checkpoint: CleanerCheckpoint,
     failure: OnceLock<StorageError>,
 }
@@ -31,7 +30,6 @@ impl Context {
             path: path.to_owned(),
             files: FileCache::new(options.open_files_max),
             reserve: Reserve::new(options.reserve_bytes),
-            producer_id_expiration_ms: options.producer_id_expiration_ms,
             cleaner_checkpoint: CleanerCheckpoint::default(),
             failure: OnceLock::new(),
         }

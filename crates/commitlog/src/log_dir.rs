@@ -45,13 +45,11 @@ pub struct LogDirOptions {
     pub open_files_max: usize,
     /// Appends are refused with `DiskFull` when the file system has less than this left.
     pub reserve_bytes: u64,
-    /// `producer.id.expiration.ms`
-    pub producer_id_expiration_ms: i64,
 }
 
 impl Default for LogDirOptions {
     fn default() -> Self {
-        Self { open_files_max: 4096, reserve_bytes: 64 << 20, producer_id_expiration_ms: 86_400_000 }
+        Self { open_files_max: 4096, reserve_bytes: 64 << 20 }
     }
 }
 

@@ -18,7 +18,7 @@ use openraft::LogIdOptionExt;
 use openraft::async_runtime::watch::WatchReceiver;
 use tidelog_internal_api::formation as proto;
 use tidelog_internal_api::formation::formation_client::FormationClient;
-use tidelog_wire::Uuid;
+use tidelog_wire::Str;
 use tokio::time::Instant;
 
 use crate::identity::cluster_id_from_bytes;
@@ -52,7 +52,7 @@ async fn is_empty(shared: &Shared) -> bool {
 pub(crate) struct Greeting {
     pub(crate) id: NodeId,
     pub(crate) node: RaftNode,
-    pub(crate) cluster_id: Option<Uuid>,
+    pub(crate) cluster_id: Option<Str>,
     pub(crate) empty: bool,
 }
 
@@ -111,7 +111,7 @@ async fn meet(shared: &Shared) {
 
 async fn look_around(shared: &Shared, said: &mut Instant) {
     let greetings = greet_all(shared).await;
-    if let Some(cluster_id) = greetings.values().find_map(|greeting| greeting.cluster_id) {
+    if let Some(cluster_id) = greetings.values().find_map(|greeting| greeting.cluster_id.clone()) {
         tracing::info!(%cluster_id, "joining the cluster that a voter knows");
         shared.cluster_id.learn(cluster_id);
         return;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use tidelog_metadata::{BrokerRegistration, Image, Request, Response};
-use tidelog_wire::Uuid;
+use tidelog_wire::{Str, Uuid};
 use tokio::sync::{oneshot, watch};
 
 use crate::forward::Forwarder;
@@ -39,7 +39,7 @@ pub struct NodeFacts {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ControllerStatus {
     /// `None` until the node has founded or joined a cluster.
-    pub cluster_id: Option<Uuid>,
+    pub cluster_id: Option<Str>,
     /// Node id of the active controller.
     pub active: Option<i32>,
     /// Raft's term, Kafka's controller epoch.

@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use rand::RngCore;
 use tidelog_internal_api::raft as proto;
-use tidelog_wire::Uuid;
+use tidelog_wire::{Str, Uuid};
 use tokio::sync::watch;
 
 use crate::machine::sync_directory;
@@ -44,7 +44,7 @@ pub(crate) fn random_uuid() -> Uuid {
 pub(crate) struct Identity {
     pub(crate) node_id: i32,
     pub(crate) directory_id: Uuid,
-    pub(crate) cluster_id: Option<Uuid>,
+    pub(crate) cluster_id: Option<Str>,
 }
 
 /// Why `meta.properties` cannot be used.
@@ -77,18 +77,19 @@ impl Identity {
             let found = properties.get(key).copied().unwrap_or_default().to_owned();
             IdentityError::Wrong { path: path.clone(), key, expected: expected.to_owned(), found }
         };
-        let uuid = |key| properties.get(key).map(|text| text.parse().map_err(|_| wrong(key, "a uuid"))).transpose();
         if properties.get("node.id").and_then(|id| id.parse().ok()) != Some(node_id) {
             return Err(wrong("node.id", &node_id.to_string()));
         }
-        let directory_id = uuid("directory.id")?.ok_or_else(|| wrong("directory.id", "a uuid"))?;
-        Ok(Self { node_id, directory_id, cluster_id: uuid("cluster.id")? })
+        let directory_id = properties.get("directory.id").and_then(|text| text.parse().ok());
+        let directory_id = directory_id.ok_or_else(|| wrong("directory.id", "a uuid"))?;
+        let cluster_id = properties.get("cluster.id").filter(|id| !id.is_empty());
+        Ok(Self { node_id, directory_id, cluster_id: cluster_id.map(|id| Str::from((*id).to_owned())) })
     }
 
     /// Replaces the file; returns once it would survive a power cut.
     pub(crate) fn store(&self, directory: &Path) -> io::Result<()> {
         let mut text = format!("version=1\nnode.id={}\ndirectory.id={}\n", self.node_id, self.directory_id);
-        if let Some(cluster_id) = self.cluster_id {
+        if let Some(cluster_id) = &self.cluster_id {
             text.push_str(&format!("cluster.id={cluster_id}\n"));
         }
         let temporary = directory.join("meta.properties.tmp");
@@ -107,7 +108,7 @@ impl Identity {
 /// The cluster id as far as it is known. Learned once, by founding or joining; clones share it.
 #[derive(Clone, Debug)]
 pub(crate) struct ClusterId {
-    known: Arc<watch::Sender<Option<Uuid>>>,
+    known: Arc<watch::Sender<Option<Str>>>,
     record: Arc<Mutex<Record>>,
 }
 
@@ -120,26 +121,26 @@ struct Record {
 
 impl ClusterId {
     pub(crate) fn new(identity: Identity, directory: PathBuf) -> Self {
-        let known = Arc::new(watch::Sender::new(identity.cluster_id));
+        let known = Arc::new(watch::Sender::new(identity.cluster_id.clone()));
         Self { known, record: Arc::new(Mutex::new(Record { identity, directory })) }
     }
 
-    pub(crate) fn get(&self) -> Option<Uuid> {
-        *self.known.borrow()
+    pub(crate) fn get(&self) -> Option<Str> {
+        self.known.borrow().clone()
     }
 
-    pub(crate) fn watch(&self) -> watch::Receiver<Option<Uuid>> {
+    pub(crate) fn watch(&self) -> watch::Receiver<Option<Str>> {
         self.known.subscribe()
     }
 
     /// Learns the id, writing it down before anybody sees it: from then on an empty store beside it means a
     /// lost one. False if another id is known, or the directory cannot be written.
-    pub(crate) fn learn(&self, cluster_id: Uuid) -> bool {
+    pub(crate) fn learn(&self, cluster_id: Str) -> bool {
         if let Some(known) = self.get() {
             return known == cluster_id;
         }
         let mut record = self.record.lock().unwrap_or_else(PoisonError::into_inner);
-        let identity = Identity { cluster_id: Some(cluster_id), ..record.identity.clone() };
+        let identity = Identity { cluster_id: Some(cluster_id.clone()), ..record.identity.clone() };
         if let Err(error) = identity.store(&record.directory) {
             tracing::error!(%error, directory = %record.directory.display(), "cannot write meta.properties");
             return false;
@@ -151,7 +152,7 @@ impl ClusterId {
 
     /// Empty while unknown.
     pub(crate) fn to_bytes(&self) -> Bytes {
-        self.get().map_or_else(Bytes::new, |id| Bytes::copy_from_slice(&id.0))
+        self.get().map_or_else(Bytes::new, |id| Bytes::copy_from_slice(id.as_bytes()))
     }
 
     pub(crate) fn target(&self, node: &NodeId) -> proto::Target {
@@ -160,8 +161,9 @@ impl ClusterId {
 }
 
 /// A cluster id on the wire; empty and malformed ones are none.
-pub(crate) fn cluster_id_from_bytes(bytes: &[u8]) -> Option<Uuid> {
-    bytes.try_into().ok().map(Uuid)
+pub(crate) fn cluster_id_from_bytes(bytes: &[u8]) -> Option<Str> {
+    let text = std::str::from_utf8(bytes).ok().filter(|text| !text.is_empty() && !text.contains(char::is_control))?;
+    Some(Str::from(text.to_owned()))
 }
 
 #[cfg(test)]
@@ -172,7 +174,7 @@ mod tests {
     fn what_is_stored_is_loaded_and_another_node_is_refused() {
         let directory = tempfile::tempdir().unwrap();
         let made = Identity::load_or_new(directory.path(), 3).unwrap();
-        let made = Identity { cluster_id: Some(random_uuid()), ..made };
+        let made = Identity { cluster_id: Some(Str::from("my cluster = MkU3OEVBNTcwNTJENDM2Qk==")), ..made };
         made.store(directory.path()).unwrap();
         assert_eq!(Identity::load_or_new(directory.path(), 3).unwrap(), made);
         let refused = Identity::load_or_new(directory.path(), 4).unwrap_err();
@@ -184,10 +186,10 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let identity = Identity::load_or_new(directory.path(), 1).unwrap();
         let cluster_id = ClusterId::new(identity, directory.path().to_owned());
-        assert!(cluster_id.learn(Uuid::from_u128(7)));
-        assert!(!cluster_id.learn(Uuid::from_u128(8)));
-        assert_eq!(cluster_id.get(), Some(Uuid::from_u128(7)));
+        assert!(cluster_id.learn(Str::from("seven")));
+        assert!(!cluster_id.learn(Str::from("eight")));
+        assert_eq!(cluster_id.get(), Some(Str::from("seven")));
         let stored = Identity::load_or_new(directory.path(), 1).unwrap();
-        assert_eq!(stored.cluster_id, Some(Uuid::from_u128(7)));
+        assert_eq!(stored.cluster_id, Some(Str::from("seven")));
     }
 }

@@ -13,7 +13,6 @@ use tidelog_internal_api::controller::controller_server::ControllerServer;
 use tidelog_internal_api::formation::formation_server::FormationServer;
 use tidelog_internal_api::raft::raft_server::RaftServer;
 use tidelog_panics::Panics;
-use tidelog_wire::Uuid;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
@@ -120,7 +119,7 @@ fn load_identity(options: &ControllerOptions) -> Result<Identity, StartError> {
         IdentityError::Io(source) => StartError::directory(&options.directory, source),
         wrong @ IdentityError::Wrong { .. } => StartError::WrongDirectory { reason: wrong.to_string() },
     })?;
-    match (identity.cluster_id, options.cluster_id) {
+    match (&identity.cluster_id, &options.cluster_id) {
         (Some(found), Some(expected)) if found != expected => Err(StartError::WrongDirectory {
             reason: format!("{} belongs to cluster {found}, not {expected}", options.directory.display()),
         }),
@@ -251,8 +250,8 @@ async fn learn_cluster_id(shared: Shared) {
     else {
         return;
     };
-    let Some(cluster_id) = cluster_id.and_then(|text| text.as_str().parse::<Uuid>().ok()) else { return };
-    if !shared.cluster_id.learn(cluster_id) {
+    let Some(cluster_id) = cluster_id else { return };
+    if !shared.cluster_id.learn(cluster_id.clone()) {
         tracing::error!(%cluster_id, "the metadata log belongs to another cluster than meta.properties says");
     }
 }
@@ -266,7 +265,7 @@ async fn publish(shared: Shared, status: watch::Sender<ControllerStatus>) {
         let now = metrics.borrow_and_update().clone();
         let is_active = active.borrow_and_update().as_ref().is_some_and(|active| active.term == now.current_term);
         let next = ControllerStatus {
-            cluster_id: *cluster_id.borrow_and_update(),
+            cluster_id: cluster_id.borrow_and_update().clone(),
             active: leader_of(&now).map(|(id, _)| id.id),
             term: now.current_term,
             is_active,

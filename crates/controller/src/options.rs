@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use tidelog_metadata::config::{StaticConfigs, default_ms};
-use tidelog_wire::Uuid;
+use tidelog_wire::Str;
 
 /// `process.roles`. At least one is true.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,7 +45,7 @@ pub struct ControllerOptions {
     /// Holds `meta.properties`, the Raft store and the snapshots; created if absent. Nobody else writes there.
     pub directory: PathBuf,
     /// The cluster id to found or to insist on; without it the founding node makes one.
-    pub cluster_id: Option<Uuid>,
+    pub cluster_id: Option<Str>,
     /// All configured voters, this node included if it is one.
     pub voters: Vec<Voter>,
     pub listener: Listener,

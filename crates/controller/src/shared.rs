@@ -9,7 +9,7 @@ use openraft::vote::RaftLeaderId;
 use tidelog_metadata::Image;
 use tidelog_metadata::config::StaticConfigs;
 use tidelog_panics::Panics;
-use tidelog_wire::Uuid;
+use tidelog_wire::Str;
 use tokio::sync::watch;
 
 use crate::active::{ActiveQueue, CaughtUp};
@@ -35,7 +35,7 @@ pub(crate) struct Inner {
     pub(crate) static_configs: StaticConfigs,
     pub(crate) cluster_id: ClusterId,
     /// What to call a cluster that this node founds.
-    pub(crate) founding_cluster_id: Option<Uuid>,
+    pub(crate) founding_cluster_id: Option<Str>,
     pub(crate) dialer: Dialer,
     pub(crate) raft: Raft,
     pub(crate) applied: watch::Receiver<Arc<Applied>>,

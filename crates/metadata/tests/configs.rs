@@ -39,7 +39,7 @@ fn what_cannot_be_set_is_refused_with_kafkas_code() {
         (Broker, "1", change("a.plug-ins.own", SET, Some("1")), ErrorCode::NONE),
         (Broker, "one", change("log.retention.ms", SET, Some("1")), ErrorCode::INVALID_REQUEST),
         (Broker, "9", change("log.retention.ms", SET, Some("1")), ErrorCode::BROKER_ID_NOT_REGISTERED),
-        (Broker, "", change("log.retention.ms", SET, Some("x")), ErrorCode::INVALID_CONFIG),
+        (Broker, "", change("log.retention.ms", SET, Some("x")), ErrorCode::INVALID_REQUEST),
         (Broker, "", change("node.id", SET, Some("7")), ErrorCode::INVALID_REQUEST),
         (Broker, "1", change("min.insync.replicas", SET, Some("2")), ErrorCode::INVALID_CONFIG),
         (Broker, "", change("min.insync.replicas", SET, Some("2")), ErrorCode::NONE),
@@ -281,4 +281,41 @@ fn a_refused_group_config_is_told_what_is_allowed() {
         }
     }
     assert_eq!(cluster.image.configs(&ConfigResource::group("g")).count(), 0);
+}
+
+#[test]
+fn broker_configs_are_changed_and_refused_as_kafka_does_it() {
+    let mut cluster = Cluster::running(1);
+    let table = [
+        ("1", "log.dirs", "/x", Some("Cannot update these configs dynamically: [log.dirs]")),
+        ("", "num.partitions", "2", Some("Cannot update these configs dynamically: [num.partitions]")),
+        ("", "num.replica.alter.log.dirs.threads", "2", Some("Cannot update these configs dynamically")),
+        ("", "log.cleaner.backoff.ms", "1", None),
+        ("1", "log.cleaner.io.max.bytes.per.second", "1e6", None),
+        ("", "num.io.threads", "4", None),
+        ("", "num.io.threads", "0", Some("num.io.threads: must be a whole number of at least 1")),
+        ("1", "leader.replication.throttled.rate", "1", None),
+        ("", "leader.replication.throttled.rate", "1", None),
+        (
+            "1",
+            "ssl.keystore.location",
+            "/x",
+            Some("only per-listener using the listener prefix: [ssl.keystore.location]"),
+        ),
+        ("1", "listener.name.internal.ssl.keystore.location", "/x", None),
+        ("", "principal.builder.class", "x", Some("broker id must be specified: [principal.builder.class]")),
+        ("1", "principal.builder.class", "x", None),
+        ("1", "somebody.elses", "x", None),
+    ];
+    for (broker, name, value, refusal) in table {
+        let response = cluster.alter_config_answer(Broker, broker, change(name, SET, Some(value)));
+        let expected = if refusal.is_some() { ErrorCode::INVALID_REQUEST } else { ErrorCode::NONE };
+        assert_eq!(response.error_code, expected, "{name}={value} of {broker:?}");
+        let message = response.error_message.as_deref().unwrap_or_default();
+        assert!(message.contains(refusal.unwrap_or_default()), "{name}={value} of {broker:?}: {message}");
+    }
+    let resolver = Resolver { image: &cluster.image, broker_id: BrokerId(1), static_configs: &cluster.static_configs };
+    let threads = describe_broker(&resolver).into_iter().find(|entry| entry.name == "num.io.threads");
+    let threads = threads.expect("set");
+    assert_eq!((threads.value.as_deref(), threads.is_sensitive), (Some("4"), false));
 }

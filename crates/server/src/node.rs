@@ -133,7 +133,7 @@ fn controller_options(config: &NodeConfig) -> Result<ControllerOptions, Failure>
         node_id: config.node_id,
         roles: controller::Roles { broker: config.roles.broker, controller: config.roles.controller },
         directory: config.log_dir.join(CONTROLLER_DIRECTORY),
-        cluster_id: config.cluster_id,
+        cluster_id: config.cluster_id.clone(),
         voters: config.voters.iter().map(voter).collect(),
         listener: controller::Listener::Bind(bind_address(&config.controller_listener)?),
         advertised_host: config.controller_advertised_host.clone(),

@@ -9,9 +9,9 @@ mod stats;
 
 use std::io;
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use tidelog_commitlog::{CleanError, CleanJob, CleanStats, Cleaned, StorageError};
+use tidelog_commitlog::{CleanError, CleanJob, CleanStats, Cleaned, CleanerLimits, StorageError};
 use tokio::sync::oneshot;
 use tokio::time::sleep;
 use tracing::{error, info, warn};
@@ -30,17 +30,22 @@ const STACK_BYTES: usize = 512 << 10;
 
 /// Compacts until the shard ends.
 pub(crate) async fn clean_logs(shard: Rc<Shard>) {
-    let options = &shard.options.disk.cleaner;
-    if !options.is_enabled {
+    if !shard.options.disk.is_cleaner_enabled {
         return;
     }
+    let mut config = shard.config.subscribe();
     loop {
         let has_progressed = match dirtiest(&shard).await {
             Some(partition) => clean(&shard, &partition).await,
             None => false,
         };
         if !has_progressed {
-            sleep(options.back_off).await;
+            let back_off = Duration::from_millis(config.borrow_and_update().log_cleaner_backoff_ms.max(1));
+            // A shorter back-off counts at once.
+            tokio::select! {
+                () = sleep(back_off) => {}
+                _ = config.changed() => {}
+            }
         }
     }
 }
@@ -114,8 +119,9 @@ async fn clean(shard: &Rc<Shard>, partition: &PartitionHandle) -> bool {
 }
 
 fn run(shard: &Shard, job: CleanJob) -> io::Result<oneshot::Receiver<Cleaned>> {
-    let options = &shard.options.disk.cleaner;
-    let (limits, mut rate) = (options.limits, Rate::new(options.io_bytes_per_second_max));
+    let config = shard.config.borrow().clone();
+    let limits = CleanerLimits { dedupe_buffer_bytes: config.log_cleaner_dedupe_buffer_bytes };
+    let mut rate = Rate::new(config.log_cleaner_io_max_bytes_per_second);
     let mut courtesy = Courtesy::new(shard.disk.rounds());
     let (done, cleaned) = oneshot::channel();
     std::thread::Builder::new().name("log-cleaner".to_owned()).stack_size(STACK_BYTES).spawn(move || {

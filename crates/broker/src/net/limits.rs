@@ -10,6 +10,7 @@ use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
+use tidelog_metadata::config::BrokerConfig;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 
@@ -18,10 +19,10 @@ use crate::options::NetworkLimits;
 
 /// Counts of one broker; a connection holds a [`Permit`] as long as it lives.
 pub(crate) struct ConnectionLimits {
-    connections_max: usize,
+    connections_max: Cell<usize>,
     per_listener_max: HashMap<String, usize>,
-    per_ip_max: usize,
-    creation_rate_max: f64,
+    per_ip_max: Cell<usize>,
+    creation_rate_max: Cell<f64>,
     open: Cell<usize>,
     per_listener: RefCell<HashMap<String, usize>>,
     per_ip: RefCell<HashMap<IpAddr, usize>>,
@@ -46,10 +47,10 @@ impl ConnectionLimits {
     pub(crate) fn new(limits: &NetworkLimits, now: Instant) -> Self {
         let creation_rate_max = limits.connection_creation_rate_max as f64;
         Self {
-            connections_max: limits.connections_max,
+            connections_max: Cell::new(limits.connections_max),
             per_listener_max: limits.listener_connections_max.clone(),
-            per_ip_max: limits.connections_per_ip_max,
-            creation_rate_max,
+            per_ip_max: Cell::new(limits.connections_per_ip_max),
+            creation_rate_max: Cell::new(creation_rate_max),
             open: Cell::new(0),
             per_listener: RefCell::default(),
             per_ip: RefCell::default(),
@@ -58,13 +59,22 @@ impl ConnectionLimits {
         }
     }
 
+    /// Connections beyond a lowered limit stay; no other comes before they go.
+    pub(crate) fn configure(&self, config: &BrokerConfig) {
+        self.connections_max.set(config.max_connections);
+        self.per_ip_max.set(config.max_connections_per_ip);
+        self.creation_rate_max.set(config.max_connection_creation_rate as f64);
+        // Who waits for a slot looks again.
+        self.closed.notify_waiters();
+    }
+
     pub(crate) fn open(&self) -> usize {
         self.open.get()
     }
 
     /// Whether a protected listener took more than there is room for: clients have to go.
     pub(crate) fn is_exceeded(&self) -> bool {
-        self.open.get() > self.connections_max
+        self.open.get() > self.connections_max.get()
     }
 
     /// Resolves when the listener may accept one more.
@@ -82,7 +92,7 @@ impl ConnectionLimits {
     fn has_slot(&self, listener: &ListenerInfo) -> bool {
         let of_listener = self.per_listener.borrow().get(&listener.name).copied().unwrap_or(0);
         let listener_max = self.per_listener_max.get(&listener.name).copied().unwrap_or(usize::MAX);
-        of_listener < listener_max && (listener.is_protected || self.open.get() < self.connections_max)
+        of_listener < listener_max && (listener.is_protected || self.open.get() < self.connections_max.get())
     }
 
     /// Counts a connection that was accepted with a slot.
@@ -92,7 +102,7 @@ impl ConnectionLimits {
         address: IpAddr,
     ) -> Result<Permit, TooManyOfAddress> {
         let from_address = self.per_ip.borrow().get(&address).copied().unwrap_or(0);
-        if from_address >= self.per_ip_max {
+        if from_address >= self.per_ip_max.get() {
             return Err(TooManyOfAddress);
         }
         self.open.set(self.open.get() + 1);
@@ -104,11 +114,11 @@ impl ConnectionLimits {
     /// `Some` is how long to wait for the next.
     fn take_token(&self, now: Instant) -> Option<Duration> {
         let (tokens, last) = self.tokens.get();
-        let refill = (now - last).as_secs_f64() * self.creation_rate_max;
-        let tokens = (tokens + refill).min(self.creation_rate_max.max(1.0));
+        let refill = (now - last).as_secs_f64() * self.creation_rate_max.get();
+        let tokens = (tokens + refill).min(self.creation_rate_max.get().max(1.0));
         let is_taken = tokens >= 1.0;
         self.tokens.set((if is_taken { tokens - 1.0 } else { tokens }, now));
-        let missing = (1.0 - tokens) / self.creation_rate_max.max(1e-3);
+        let missing = (1.0 - tokens) / self.creation_rate_max.get().max(1e-3);
         (!is_taken).then(|| Duration::from_secs_f64(missing).max(Duration::from_millis(1)))
     }
 }

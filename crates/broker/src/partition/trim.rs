@@ -67,9 +67,9 @@ impl PartitionHost {
         }
     }
 
-    pub(crate) fn expire_producers(&self, wall_ms: i64) {
+    pub(crate) fn expire_producers(&self, wall_ms: i64, expiration_ms: i64) {
         if let Some(log) = self.state.borrow_mut().log.as_mut() {
-            log.expire_producers(wall_ms);
+            log.expire_producers(wall_ms, expiration_ms);
         }
     }
 

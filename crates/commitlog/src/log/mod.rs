@@ -157,9 +157,9 @@ impl Log {
     }
 
     /// Forgets producers silent for longer than `producer.id.expiration.ms`.
-    pub fn expire_producers(&mut self, now_ms: i64) {
+    pub fn expire_producers(&mut self, now_ms: i64, expiration_ms: i64) {
         if !self.producers.is_empty() {
-            self.producers.expire(now_ms, self.context.producer_id_expiration_ms);
+            self.producers.expire(now_ms, expiration_ms);
         }
     }
 

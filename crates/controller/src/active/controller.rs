@@ -8,7 +8,7 @@ use futures::future::BoxFuture;
 use openraft::ReadPolicy;
 use openraft::errors::{ClientWriteError, RaftError};
 use rand::RngCore;
-use tidelog_metadata::config::Resolver;
+use tidelog_metadata::config::{ControllerConfig, Resolver};
 use tidelog_metadata::{
     BrokerIdentity, Context, Node, Note, Request, Response, SessionEvent, SessionOptions, SessionVerdict, Sessions,
 };
@@ -117,7 +117,8 @@ impl ActiveController {
 
     /// Founds the cluster in the image, or brings its list of configured nodes up to date.
     fn bootstrap(&mut self) {
-        let cluster_id = self.shared.cluster_id.get().or(self.shared.founding_cluster_id).unwrap_or_else(random_uuid);
+        let known = self.shared.cluster_id.get().or_else(|| self.shared.founding_cluster_id.clone());
+        let cluster_id = known.unwrap_or_else(|| Str::from(random_uuid().to_string()));
         let membership = self.shared.metrics().membership_config;
         let voters = membership.voter_ids().filter_map(|id| Some((id, membership.get_node(&id)?)));
         let nodes = voters.map(|(id, node)| Node {
@@ -125,11 +126,7 @@ impl ActiveController {
             is_broker: node.broker,
             is_controller: node.controller,
         });
-        let request = Request::Bootstrap {
-            cluster_id: Str::from(cluster_id.to_string()),
-            nodes: nodes.collect(),
-            default_configs: Vec::new(),
-        };
+        let request = Request::Bootstrap { cluster_id, nodes: nodes.collect(), default_configs: Vec::new() };
         self.waiting.add_own(random_operation(), request);
     }
 
@@ -262,9 +259,9 @@ fn balance_interval(shared: &Shared) -> Duration {
     let applied = shared.applied.borrow();
     let (image, static_configs) = (&applied.image, &shared.static_configs);
     let resolver = Resolver { image, broker_id: BrokerId::NONE, static_configs };
-    let seconds = resolver.broker_number("leader.imbalance.check.interval.seconds").unwrap_or(i64::MAX);
+    let seconds = ControllerConfig::resolve(&resolver).leader_imbalance_check_interval_seconds;
     // More than a year is never, and must not overflow an Instant.
-    Duration::from_secs(seconds.clamp(1, 365 * 24 * 3600) as u64)
+    Duration::from_secs(seconds.clamp(1, 365 * 24 * 3600))
 }
 
 /// Never ready without a round in flight.

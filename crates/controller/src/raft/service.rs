@@ -50,7 +50,7 @@ impl RaftService {
             return Err(Status::failed_precondition(format!("this is node {}, not {node}", self.this)));
         }
         match cluster_id {
-            Some(cluster_id) if !self.cluster_id.learn(cluster_id) => {
+            Some(cluster_id) if !self.cluster_id.learn(cluster_id.clone()) => {
                 Err(Status::failed_precondition(format!("this node does not belong to cluster {cluster_id}")))
             }
             _ => Ok(()),

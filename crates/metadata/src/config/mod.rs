@@ -6,6 +6,7 @@
 
 mod defaults;
 mod definition;
+mod in_force;
 mod kafka_names;
 mod resolve;
 mod static_configs;
@@ -16,6 +17,7 @@ mod value;
 
 pub use defaults::{default_double, default_flag, default_ms, default_number, default_text};
 pub use definition::{ConfigDefinition, ConfigType, Effect, Synonym, Update};
+pub use in_force::{BrokerConfig, ControllerConfig};
 pub use resolve::{
     ConfigEntry, ConfigSource, ConfigSynonym, Resolver, describe_broker, describe_group, describe_topic,
 };

@@ -7,6 +7,7 @@ use tidelog_wire::Str;
 use tidelog_wire::types::BrokerId;
 
 use super::definition::{ConfigDefinition, Update};
+use super::kafka_names::kafka_configs;
 use super::{GROUP_CONFIGS, StaticConfigs, TOPIC_CONFIGS, broker_config, broker_configs, canonical};
 use crate::image::{ConfigResource, Image, Topic};
 
@@ -99,10 +100,6 @@ impl<'a> Resolver<'a> {
     /// [`Resolver::broker_value`] as a number; a value that is none counts as not set.
     pub fn broker_number(&self, name: &'static str) -> Option<i64> {
         self.broker_value(name)?.trim().parse().ok()
-    }
-
-    pub fn broker_boolean(&self, name: &'static str) -> bool {
-        self.broker_value(name).is_some_and(|value| value.trim().eq_ignore_ascii_case("true"))
     }
 
     fn links_of(&self, definition: &'static ConfigDefinition) -> Vec<Link<'a>> {
@@ -217,7 +214,7 @@ fn topic_computed_default(image: &Image, topic: &Topic, definition: &ConfigDefin
     Some(image.min_insync_replicas(topic, partition).to_string())
 }
 
-/// All configs of a broker as it sees them itself, by name, and dynamic ones that no table knows.
+/// All configs of a broker as it sees them itself, by name, and what else is set: Kafka's, and dynamic ones that nobody knows.
 pub fn describe_broker(resolver: &Resolver<'_>) -> Vec<ConfigEntry> {
     let entry = |definition: &'static ConfigDefinition| {
         let read_only = definition.update == Update::ReadOnly;
@@ -225,7 +222,8 @@ pub fn describe_broker(resolver: &Resolver<'_>) -> Vec<ConfigEntry> {
         entry_of(definition, resolver.links_of(definition), definition.name, default, read_only)
     };
     let unknown = unknown_dynamic_configs(resolver);
-    broker_configs().map(entry).chain(unknown).collect()
+    let kafkas = kafka_configs().iter().filter(|definition| !resolver.links_of(definition).is_empty());
+    broker_configs().chain(kafkas).map(entry).chain(unknown).collect()
 }
 
 /// As in Kafka, a config of unknown type may be a secret.

@@ -65,7 +65,6 @@ pub struct TopicConfig {
     pub segment_index_bytes: i32,
     pub segment_jitter_ms: i64,
     pub segment_ms: i64,
-    pub unclean_leader_election_enable: bool,
     pub write_caching: bool,
 }
 
@@ -94,7 +93,6 @@ impl TopicConfig {
             segment_index_bytes: values.number("segment.index.bytes"),
             segment_jitter_ms: values.number("segment.jitter.ms"),
             segment_ms: values.number("segment.ms"),
-            unclean_leader_election_enable: values.boolean("unclean.leader.election.enable"),
             write_caching: values.boolean("write.caching"),
         }
     }
@@ -156,4 +154,68 @@ impl Values<'_> {
 fn definition(name: &str) -> &'static ConfigDefinition {
     let found = TOPIC_CONFIGS.iter().find(|definition| definition.name == name);
     found.unwrap_or_else(|| unreachable!("{name} is a name of this file and must be in the table"))
+}
+
+#[cfg(test)]
+mod tests {
+    use tidelog_wire::Str;
+    use tidelog_wire::types::BrokerId;
+
+    use super::super::{ConfigType, Effect, StaticConfigs, Valid, check_value};
+    use super::*;
+    use crate::image::{ConfigResource, Image};
+    use crate::record::Record;
+
+    /// Read elsewhere: by leader elections, the high watermark and the throttle.
+    const NOT_HERE: [&str; 4] = [
+        "follower.replication.throttled.replicas",
+        "leader.replication.throttled.replicas",
+        "min.insync.replicas",
+        "unclean.leader.election.enable",
+    ];
+
+    fn resolved(configs: &[(&str, &str)]) -> TopicConfig {
+        let mut image = Image::new();
+        for (name, value) in configs {
+            let (name, value) = (Str::from((*name).to_owned()), Some(Str::from((*value).to_owned())));
+            let record = Record::Config { resource: ConfigResource::topic("t"), name, value };
+            image.apply(&record).expect("no contradiction");
+        }
+        let static_configs = StaticConfigs::default();
+        let resolver = Resolver { image: &image, broker_id: BrokerId(1), static_configs: &static_configs };
+        TopicConfig::resolve(&resolver, "t")
+    }
+
+    /// A valid value that is not the default.
+    fn other_value(definition: &ConfigDefinition) -> String {
+        let default = definition.default.unwrap_or_default();
+        let number = default.parse().unwrap_or(0_i64);
+        let numbers = [number.saturating_add(1), number.saturating_sub(1), 1];
+        let mut candidates: Vec<String> = numbers.iter().map(i64::to_string).collect();
+        match (definition.kind, definition.valid) {
+            (ConfigType::Boolean, _) => candidates = vec!["true".to_owned(), "false".to_owned()],
+            (ConfigType::Double, _) => candidates = vec!["0.25".to_owned()],
+            (_, Valid::OneOf(values) | Valid::ItemsOf(values)) => {
+                candidates = values.iter().map(|value| (*value).to_owned()).collect();
+            }
+            _ => {}
+        }
+        let is_other = |value: &String| value != default && check_value(definition, value).is_ok();
+        candidates.into_iter().find(is_other).expect(definition.name)
+    }
+
+    #[test]
+    fn every_implemented_topic_config_changes_what_is_in_force() {
+        let is_here = |it: &&ConfigDefinition| it.effect == Effect::Implemented && !NOT_HERE.contains(&it.name);
+        for definition in TOPIC_CONFIGS.iter().filter(is_here) {
+            // A level counts with its own type of compression.
+            let with = match definition.name.strip_suffix(".level") {
+                Some(name) => vec![("compression.type", name.trim_start_matches("compression."))],
+                None => Vec::new(),
+            };
+            let value = other_value(definition);
+            let changed: Vec<_> = with.iter().copied().chain([(definition.name, value.as_str())]).collect();
+            assert_ne!(resolved(&changed), resolved(&with), "{}={value}", definition.name);
+        }
+    }
 }

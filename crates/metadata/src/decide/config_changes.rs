@@ -25,6 +25,8 @@ pub(super) const MIN_INSYNC_REPLICAS: &str = "min.insync.replicas";
 const ELECTION_CONFIGS: [&str; 2] = [MIN_INSYNC_REPLICAS, "unclean.leader.election.enable"];
 
 pub(super) const NAMED_TWICE: &str = "each resource must appear at most once";
+/// Kafka replaces key and trust stores only listener by listener.
+const STORE_PREFIXES: [&str; 3] = ["ssl.keystore.", "ssl.truststore.", "ssl.key.password"];
 
 /// New values by name; `None` removes.
 pub(super) type ConfigChanges = BTreeMap<Str, Option<Str>>;
@@ -117,7 +119,7 @@ impl Round {
             ConfigResourceType::Group => {
                 check_group_configs(&self.resulting(resource, changes), &self.resolver(context))
             }
-            _ => changes.iter().try_for_each(|(name, value)| check_broker_config(resource, name, value.as_ref())),
+            _ => check_broker_configs(resource, changes),
         }
     }
 
@@ -220,24 +222,35 @@ fn unknown_config(kind: &str, name: &str, table: &[ConfigDefinition]) -> String 
     }
 }
 
-fn check_broker_config(resource: &ConfigResource, name: &str, value: Option<&Str>) -> Result<(), RequestError> {
-    // As in Kafka, names that nobody knows are kept: they may be a plug-in's.
-    let Some(definition) = broker_config(name) else { return Ok(()) };
-    if definition.update == Update::ReadOnly {
-        let message =
-            format!("{name} cannot be changed while brokers run; set it in server.properties and restart them");
-        return Err(RequestError::new(ErrorCode::INVALID_REQUEST, message));
+/// In Kafka's order and words. Names that nobody knows are kept: they may be a plug-in's.
+fn check_broker_configs(resource: &ConfigResource, changes: &ConfigChanges) -> Result<(), RequestError> {
+    let set = changes.iter().filter_map(|(name, value)| Some((broker_config(name)?, value.as_ref()?)));
+    let refuse_all = |why: &str, is_refused: &dyn Fn(&ConfigDefinition) -> bool| {
+        let names: Vec<&str> = set.clone().map(|(it, _)| it).filter(|it| is_refused(it)).map(|it| it.name).collect();
+        if names.is_empty() {
+            return Ok(());
+        }
+        Err(RequestError::new(ErrorCode::INVALID_REQUEST, format!("{why}: [{}]", names.join(", "))))
+    };
+    refuse_all("Cannot update these configs dynamically", &|it| it.update == Update::ReadOnly)?;
+    refuse_all(
+        "These security configs can be dynamically updated only per-listener using the listener prefix",
+        &|it| STORE_PREFIXES.iter().any(|prefix| it.name.starts_with(prefix)),
+    )?;
+    for (definition, value) in set.clone() {
+        check_value(definition, value).map_err(|message| RequestError::new(ErrorCode::INVALID_REQUEST, message))?;
     }
-    if name == MIN_INSYNC_REPLICAS && *resource != ConfigResource::DEFAULT_BROKER {
+    if *resource == ConfigResource::DEFAULT_BROKER {
+        return refuse_all(
+            "Cannot update these configs at default cluster level, broker id must be specified",
+            &|it| it.update == Update::PerBroker,
+        );
+    }
+    if changes.contains_key(MIN_INSYNC_REPLICAS) {
         let message = "min.insync.replicas is set for a topic or for all brokers, not for one: leader and controller must agree on it";
         return Err(RequestError::new(ErrorCode::INVALID_CONFIG, message));
     }
-    match value {
-        Some(value) => {
-            check_value(definition, value).map_err(|message| RequestError::new(ErrorCode::INVALID_CONFIG, message))
-        }
-        None => Ok(()),
-    }
+    Ok(())
 }
 
 /// The definition of a resource's config, if the name is known.

@@ -20,7 +20,7 @@ impl Round {
     ) -> DeleteTopicsResponse {
         let by_name = |name: &Str| DeleteTopicState { name: Some(name.clone()), topic_id: Uuid::ZERO };
         let states = request.topics.iter().cloned().chain(request.topic_names.iter().map(by_name));
-        let enabled = self.resolver(context).broker_boolean("delete.topic.enable");
+        let enabled = self.config(context).delete_topic_enable;
         let mut deleted = BTreeSet::new();
         let responses = states.map(|state| self.answer_deletion(state, enabled, &mut deleted)).collect();
         DeleteTopicsResponse { responses, ..DeleteTopicsResponse::default() }

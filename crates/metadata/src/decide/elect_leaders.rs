@@ -117,7 +117,7 @@ impl Round {
 
     /// Gives leaderships back to preferred replicas that are in sync, if `auto.leader.rebalance.enable` says so.
     pub(super) fn balance_leaders(&mut self, context: &Context<'_>) -> usize {
-        if !self.resolver(context).broker_boolean("auto.leader.rebalance.enable") {
+        if !self.config(context).auto_leader_rebalance_enable {
             return 0;
         }
         let mut changes = self.changes_of(

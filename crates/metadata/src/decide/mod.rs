@@ -33,7 +33,7 @@ use tidelog_wire::types::BrokerId;
 use tidelog_wire::{ErrorCode, Uuid};
 
 use self::room::Spent;
-use crate::config::{Resolver, StaticConfigs};
+use crate::config::{ControllerConfig, Resolver, StaticConfigs};
 use crate::image::{ApplyError, Broker, Image};
 use crate::note::Note;
 use crate::record::Record;
@@ -176,6 +176,10 @@ impl Round {
             return Err(RequestError::new(ErrorCode::STALE_BROKER_EPOCH, message));
         }
         Ok(broker)
+    }
+
+    fn config(&self, context: &Context<'_>) -> ControllerConfig {
+        ControllerConfig::resolve(&self.resolver(context))
     }
 
     /// Configs as the controller sees them: no broker's own dynamic ones.

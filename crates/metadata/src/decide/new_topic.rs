@@ -120,22 +120,21 @@ impl Round {
     pub(super) fn partitions_asked(&self, topic: &CreatableTopic, context: &Context<'_>) -> usize {
         let counted = self.count_or_default(topic.num_partitions, context);
         let assigned = topic.assignments.len();
-        if assigned > 0 { assigned } else { usize::try_from(counted).unwrap_or(0) }
+        if assigned > 0 { assigned } else { counted.unwrap_or(0) }
     }
 
-    fn count_or_default(&self, asked: i32, context: &Context<'_>) -> i64 {
+    fn count_or_default(&self, asked: i32, context: &Context<'_>) -> Option<usize> {
         match asked {
-            -1 => self.resolver(context).broker_number("num.partitions").unwrap_or(1),
-            asked => i64::from(asked),
+            -1 => Some(self.config(context).num_partitions),
+            asked => usize::try_from(asked).ok(),
         }
     }
 
     fn partition_count(&self, asked: i32, context: &Context<'_>) -> Result<usize, RequestError> {
-        let count = self.count_or_default(asked, context);
-        match usize::try_from(count) {
-            Ok(count) if count > 0 => Ok(count),
+        match self.count_or_default(asked, context) {
+            Some(count) if count > 0 => Ok(count),
             _ => {
-                let message = format!("the number of partitions must be positive, or -1 for the default, not {count}");
+                let message = format!("the number of partitions must be positive, or -1 for the default, not {asked}");
                 Err(RequestError::new(ErrorCode::INVALID_PARTITIONS, message))
             }
         }
@@ -174,11 +173,10 @@ impl Round {
     }
 
     fn default_replication_factor(&self, known_broker_count: usize, context: &Context<'_>) -> usize {
-        let configured = self.resolver(context).broker_number("default.replication.factor");
-        configured
-            .and_then(|count| usize::try_from(count).ok())
-            .filter(|count| *count > 0)
-            .unwrap_or(DEFAULT_REPLICATION_FACTOR.min(known_broker_count.max(1)))
+        match self.config(context).default_replication_factor {
+            0 => DEFAULT_REPLICATION_FACTOR.min(known_broker_count.max(1)),
+            configured => configured,
+        }
     }
 
     fn assigned(&self, topic: &CreatableTopic) -> Result<Vec<Vec<BrokerId>>, RequestError> {

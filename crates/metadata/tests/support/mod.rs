@@ -11,6 +11,7 @@ use tidelog_wire::messages::AlterPartitionReassignmentsRequest;
 use tidelog_wire::messages::alter_partition_reassignments_request::{ReassignablePartition, ReassignableTopic};
 use tidelog_wire::messages::create_topics_request::{CreatableReplicaAssignment, CreatableTopic, CreatableTopicConfig};
 use tidelog_wire::messages::incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
+use tidelog_wire::messages::incremental_alter_configs_response::AlterConfigsResourceResponse;
 use tidelog_wire::messages::{CreateTopicsRequest, IncrementalAlterConfigsRequest};
 use tidelog_wire::types::*;
 use tidelog_wire::{ErrorCode, Str, Uuid};
@@ -189,6 +190,15 @@ impl Cluster {
     }
 
     pub fn alter_config(&mut self, kind: ConfigResourceType, name: &str, config: AlterableConfig) -> ErrorCode {
+        self.alter_config_answer(kind, name, config).error_code
+    }
+
+    pub fn alter_config_answer(
+        &mut self,
+        kind: ConfigResourceType,
+        name: &str,
+        config: AlterableConfig,
+    ) -> AlterConfigsResourceResponse {
         let resource = AlterConfigsResource {
             resource_type: kind.code(),
             resource_name: Str::from(name.to_owned()),
@@ -196,7 +206,7 @@ impl Cluster {
         };
         let request = IncrementalAlterConfigsRequest { resources: vec![resource], validate_only: false };
         match self.ask(Request::IncrementalAlterConfigs(request)) {
-            Response::IncrementalAlterConfigs(response) => response.responses[0].error_code,
+            Response::IncrementalAlterConfigs(response) => response.responses[0].clone(),
             other => panic!("{other:?}"),
         }
     }

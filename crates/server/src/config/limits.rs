@@ -3,9 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use tidelog_broker::{
-    CleanerLimits, CleanerOptions, DiskOptions, NetworkLimits, ReplicaOptions, unlimited_if_negative,
-};
+use tidelog_broker::{DiskOptions, NetworkLimits, ReplicaOptions, unlimited_if_negative};
 
 use super::listeners::{Allowed, Listener};
 use super::reader::{InvalidSetting, Reader};
@@ -65,19 +63,9 @@ fn parse_replica_selector(class: &str) -> Result<bool, Allowed> {
 pub fn read_disk(reader: &Reader<'_>) -> Result<DiskOptions, InvalidSetting> {
     Ok(DiskOptions {
         retention_check_interval: reader.ms("log.retention.check.interval.ms")?,
-        producer_id_expiration: reader.ms("producer.id.expiration.ms")?,
         reserve_bytes: reader.number("log.dir.reserve.bytes")?,
-        cleaner: read_cleaner(reader)?,
+        is_cleaner_enabled: reader.flag("log.cleaner.enable")?,
         ..DiskOptions::default()
-    })
-}
-
-fn read_cleaner(reader: &Reader<'_>) -> Result<CleanerOptions, InvalidSetting> {
-    Ok(CleanerOptions {
-        is_enabled: reader.flag("log.cleaner.enable")?,
-        limits: CleanerLimits { dedupe_buffer_bytes: reader.number("log.cleaner.dedupe.buffer.size")? },
-        io_bytes_per_second_max: reader.double("log.cleaner.io.max.bytes.per.second")?,
-        back_off: reader.ms("log.cleaner.backoff.ms")?,
     })
 }
 

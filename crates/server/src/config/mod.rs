@@ -32,3 +32,37 @@ pub fn load(raw: &RawConfig, around: &Surroundings) -> Result<Loaded, InvalidSet
     names::check_values(raw)?;
     Ok(Loaded { node, ineffective: names::ineffective(raw, &reader.served()) })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use tidelog_metadata::config::{
+        BrokerConfig, ControllerConfig, Effect, GROUP_CONFIGS, TOPIC_CONFIGS, broker_configs,
+    };
+
+    use super::*;
+
+    /// Settings are read when the node starts, while it runs, or as the defaults of topics and groups.
+    fn read_configs() -> BTreeSet<&'static str> {
+        let raw = RawConfig::default();
+        let reader = Reader::new(&raw);
+        let around = Surroundings { host_name: "box".to_owned(), bind_address: "127.0.0.1".to_owned() };
+        NodeConfig::read(&reader, &raw, &around).expect("the defaults are valid");
+        let mut read: BTreeSet<_> = reader.served().into_iter().collect();
+        read.extend(BrokerConfig::NAMES.iter().chain(ControllerConfig::NAMES));
+        for definition in TOPIC_CONFIGS.iter().chain(GROUP_CONFIGS).filter(|it| it.effect == Effect::Implemented) {
+            read.extend(definition.synonyms.iter().map(|synonym| synonym.name));
+        }
+        read
+    }
+
+    #[test]
+    fn the_table_says_truly_which_settings_have_an_effect() {
+        let read = read_configs();
+        for definition in broker_configs() {
+            let is_implemented = definition.effect == Effect::Implemented;
+            assert_eq!(is_implemented, read.contains(definition.name), "{}", definition.name);
+        }
+    }
+}

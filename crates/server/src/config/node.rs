@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use tidelog_broker::{DiskOptions, GroupOptions, NetworkLimits, ReplicaOptions};
 use tidelog_metadata::config::{StaticConfigs, broker_config, canonical};
-use tidelog_wire::Uuid;
+use tidelog_wire::Str;
 
 use super::addresses::{read_admin_listener, read_listeners};
 use super::groups::read_groups;
 use super::limits::{read_disk, read_network, read_replica};
-use super::listeners::{Listener, items, parse_host_port};
+use super::listeners::{Allowed, Listener, items, parse_host_port};
 use super::quorum::{Voter, parse_voters};
 use super::reader::{InvalidSetting, Reader};
 use super::source::RawConfig;
@@ -29,7 +29,7 @@ pub struct Roles {
 pub struct NodeConfig {
     pub node_id: i32,
     pub roles: Roles,
-    pub cluster_id: Option<Uuid>,
+    pub cluster_id: Option<Str>,
     pub voters: Vec<Voter>,
     /// What clients and other brokers connect to; empty without the broker role.
     pub client_listeners: Vec<Listener>,
@@ -80,9 +80,7 @@ impl NodeConfig {
         Ok(Self {
             node_id,
             roles,
-            cluster_id: reader.parsed_if_set("cluster.id", |value| {
-                value.parse().map_err(|_| "an id of 22 characters as kafka-storage random-uuid makes them".to_owned())
-            })?,
+            cluster_id: reader.parsed_if_set("cluster.id", parse_cluster_id)?,
             voters,
             inter_broker_listener_name: net.inter_broker,
             network: read_network(reader, &net.clients)?,
@@ -114,6 +112,14 @@ fn static_configs(raw: &RawConfig) -> StaticConfigs {
         None => (key, value.into()),
     };
     said.map(shown).collect()
+}
+
+/// Any text, as Kafka's storage tool takes it. It becomes a line of `meta.properties`.
+fn parse_cluster_id(value: &str) -> Result<Str, Allowed> {
+    match value.contains(char::is_control) {
+        true => Err("text without control characters".to_owned()),
+        false => Ok(Str::from(value.to_owned())),
+    }
 }
 
 fn read_roles(reader: &Reader<'_>) -> Result<Roles, InvalidSetting> {
@@ -268,6 +274,14 @@ mod tests {
     }
 
     #[test]
+    fn any_text_is_a_cluster_id() {
+        for id in ["4L6g3nShT-eMCtK--X86sw", "MkU3OEVBNTcwNTJENDM2Qk", "ciWo7IWazngRchmPES6q5A==", "my-cluster"] {
+            let config = read(&[("cluster.id", id)]).unwrap();
+            assert_eq!(config.cluster_id.as_deref(), Some(id));
+        }
+    }
+
+    #[test]
     fn what_was_said_is_described_in_its_usual_form() {
         let config = read(&[
             ("log.retention.hours", " 24 "),
@@ -307,7 +321,7 @@ mod tests {
             (&[("advertised.listeners", "PLAINTEXT://0.0.0.0:1")], "clients can connect to"),
             (&[("inter.broker.listener.name", "X")], "the name of a listener: PLAINTEXT"),
             (&[("log.dirs", "/a,/b")], "one directory"),
-            (&[("cluster.id", "short")], "an id of 22 characters"),
+            (&[("cluster.id", "two\nlines")], "text without control characters"),
             (&[("admin.listener", "9644")], "http://host:port or none"),
         ];
         for (settings, expected) in table {

@@ -2,7 +2,9 @@
 
 use std::rc::Rc;
 
+use bytes::Bytes;
 use rand::Rng;
+use tidelog_commitlog::{AppendError, ReadError, ReadStart};
 use tidelog_replication::EpochHistory;
 use tidelog_replication::{
     Assignment, Effect, FetchAnswer, FetchResponse, FetchVerdict, FollowerFetch, IsrOutcome, IsrProposal, Partition,
@@ -11,8 +13,8 @@ use tidelog_replication::{
 use tidelog_wire::types::{BrokerEpoch, BrokerId, LeaderEpoch, Offset, PartitionEpoch};
 
 use crate::controller::{Image, Introduction, SESSION_TIMEOUT_MS};
-use crate::log::Record;
-use crate::node::ParkedFetch;
+use crate::log::Log;
+use crate::node::{ColdRead, ParkedFetch};
 use crate::world::{CONTROLLER, Message, NodeEvent, World};
 
 const HEARTBEAT_MS: i64 = 300;
@@ -55,7 +57,8 @@ impl World {
             }
             NodeEvent::Heartbeat => self.heartbeat(id),
             NodeEvent::RegisterRetry => self.request_registration(id),
-            NodeEvent::Flushed { to, truncations } => self.flushed(id, to, truncations),
+            NodeEvent::Flushed => self.flushed(id),
+            NodeEvent::ReadCold { ticket } => self.read_cold(id, ticket),
             NodeEvent::Truncated { to, restart, removals } if removals == self.node(id).removals => {
                 self.truncated(id, to, restart);
             }
@@ -83,9 +86,13 @@ impl World {
 
     /// One event into the protocol, and everything it asks for done, in order.
     pub(crate) fn drive(&mut self, id: i32, event: impl FnOnce(&mut Partition, &mut Vec<Effect>)) {
+        self.drive_by_log(id, |partition, _, out| event(partition, out));
+    }
+
+    fn drive_by_log(&mut self, id: i32, event: impl FnOnce(&mut Partition, &Log, &mut Vec<Effect>)) {
         let Some(mut partition) = self.node(id).partition.take() else { return };
         let mut effects = Vec::new();
-        event(&mut partition, &mut effects);
+        event(&mut partition, &self.node(id).log, &mut effects);
         self.node(id).partition = Some(partition);
         for effect in effects {
             self.execute(id, effect);
@@ -109,7 +116,7 @@ impl World {
             Effect::StartEpoch { leader_epoch, start } => {
                 let node = self.node(id);
                 assert_eq!(start.get(), node.log.end(), "an epoch starts at the log end");
-                node.log.start_epoch(leader_epoch.get(), start.get());
+                node.log.start_epoch(leader_epoch);
                 self.checker.leads(&self.nodes[id as usize - 1], leader_epoch.get());
             }
             Effect::HighWatermark(to) => self.high_watermark_moved(id, to.get()),
@@ -156,38 +163,24 @@ impl World {
     fn release_acks(&mut self, id: i32, through: i64) {
         while let Some(ack) = self.node(id).parked_acks.front().copied().filter(|ack| ack.end <= through) {
             self.node(id).parked_acks.pop_front();
-            self.acknowledge(ack.offset, ack.value);
+            self.acknowledge(&ack);
         }
         self.release_replies(id, through);
-    }
-
-    pub(crate) fn acknowledge(&mut self, offset: i64, value: u64) {
-        // A page cache or a whole disk may be gone again by now.
-        let promised = if self.wipes > 0 || self.options.write_caching { 0 } else { self.lowest_min_isr };
-        self.checker.acknowledged(&self.nodes, offset, value, promised);
     }
 
     // ---- disk ----
 
     pub(crate) fn flush(&mut self, id: i32) {
-        let node = self.node(id);
-        if !node.flush_under_way && node.log.durable_end() < node.log.end() {
-            node.flush_under_way = true;
-            let event = NodeEvent::Flushed { to: node.log.end(), truncations: node.log.truncations };
+        if self.node(id).log.begin_flush() {
             let delay_ms = self.rng.random_range(0..=self.options.flush_ms_max);
-            self.node_at(id, delay_ms, event);
+            self.node_at(id, delay_ms, NodeEvent::Flushed);
         }
     }
 
-    fn flushed(&mut self, id: i32, to: i64, truncations: u64) {
-        let node = self.node(id);
-        node.flush_under_way = false;
-        if node.log.truncations == truncations {
-            node.log.flush_to(to);
-            let durable_end = Offset(node.log.durable_end());
+    fn flushed(&mut self, id: i32) {
+        if let Some(durable_end) = self.nodes[id as usize - 1].log.finish_flush(&mut self.rng) {
             self.drive(id, |partition, out| partition.flushed(durable_end, out));
         }
-        self.flush(id);
     }
 
     fn begin_truncation(&mut self, id: i32, to: i64, restart: bool) {
@@ -212,9 +205,10 @@ impl World {
     }
 
     pub(crate) fn advance_log_start(&mut self, id: i32, start: i64) {
-        let log = &mut self.node(id).log;
+        let now_ms = self.now_ms;
+        let log = &mut self.nodes[id as usize - 1].log;
         if start <= log.end() {
-            log.advance_start(start);
+            log.advance_start(start, now_ms, &mut self.rng);
             self.drive(id, |partition, out| partition.log_start_advanced(Offset(start), out));
         }
     }
@@ -247,7 +241,7 @@ impl World {
         fetch: FollowerFetch,
         number: u64,
         response: &FetchResponse,
-        records: &[Record],
+        records: &Bytes,
     ) {
         let now_ms = self.now_ms;
         if number <= self.node(id).fetches_before {
@@ -261,23 +255,27 @@ impl World {
             log_start: fetch.log_start,
         };
         let mut verdict = FetchVerdict::Stale;
-        let history = self.node(id).log.clone();
-        self.drive(id, |partition, out| {
-            verdict = partition.fetch_response(&position, response, &history, out);
+        self.drive_by_log(id, |partition, log, out| {
+            verdict = partition.fetch_response(&position, response, log, out);
         });
+        if verdict == FetchVerdict::Append {
+            let log = &mut self.node(id).log;
+            assert_eq!(log.end(), fetch.fetch_offset.get(), "records for another place");
+            verdict = match log.append_fetched(records, now_ms) {
+                Ok(_) => {
+                    self.appended(id);
+                    FetchVerdict::Stale
+                }
+                Err(AppendError::Storage(error)) => panic!("the disk is sound: {error}"),
+                Err(_) => FetchVerdict::BackOff,
+            };
+        }
         match verdict {
-            FetchVerdict::Append => {
-                let log = &mut self.node(id).log;
-                assert_eq!(log.end(), fetch.fetch_offset.get(), "records for another place");
-                log.append(records);
-                let end = Offset(log.end());
-                self.drive(id, |partition, out| partition.appended(end, now_ms, out));
-            }
             FetchVerdict::Done if self.node(id).fetch_number == number => self.fetch(id),
             FetchVerdict::BackOff if self.node(id).fetch_number == number => {
                 self.node_at(id, 20, NodeEvent::FetchRetry { number });
             }
-            FetchVerdict::Done | FetchVerdict::BackOff | FetchVerdict::Stale => {}
+            FetchVerdict::Append | FetchVerdict::Done | FetchVerdict::BackOff | FetchVerdict::Stale => {}
         }
     }
 
@@ -287,14 +285,13 @@ impl World {
         let now_ms = self.now_ms;
         let node = self.node(id);
         node.last_heard.0[from as usize - 1] = now_ms;
-        let history = node.log.clone();
         let mut answer = None;
-        self.drive(id, |partition, out| {
-            answer = Some(partition.follower_fetched(&fetch, &history, now_ms, out));
+        self.drive_by_log(id, |partition, log, out| {
+            answer = Some(partition.follower_fetched(&fetch, log, now_ms, out));
         });
         let Some(answer) = answer else {
             let response = FetchResponse::Refused;
-            self.send(id, from, Message::FetchAnswer { fetch, number, response, records: Vec::new() });
+            self.send(id, from, Message::FetchAnswer { fetch, number, response, records: Bytes::new() });
             return;
         };
         let parks = match answer {
@@ -334,14 +331,22 @@ impl World {
     }
 
     fn answer(&mut self, id: i32, fetch: &FollowerFetch, number: u64, answer: FetchAnswer) {
-        let mut records = Vec::new();
         let response = match answer {
             FetchAnswer::Read { from, up_to, high_watermark, log_start, .. } => {
-                let up_to = up_to.get().min(from.get() + self.rng.random_range(1..self.options.fetch_records_max));
-                records = self.node(id).log.slice(from.get(), up_to);
                 let replica = fetch.replica;
                 self.drive(id, |partition, _| partition.answer_sent(replica, high_watermark));
-                FetchResponse::Ok { high_watermark, log_start, has_records: !records.is_empty() }
+                let max_bytes = self.rng.random_range(0..self.options.fetch_bytes_max);
+                match self.node(id).log.begin_read(from, up_to, max_bytes) {
+                    ReadStart::Ready(records) => {
+                        let response =
+                            FetchResponse::Ok { high_watermark, log_start, has_records: !records.is_empty() };
+                        self.send_answer(id, fetch, number, response, records);
+                    }
+                    ReadStart::Cold(job) => {
+                        self.wait_for_device(id, ColdRead { job, fetch: *fetch, number, high_watermark, log_start });
+                    }
+                }
+                return;
             }
             FetchAnswer::Diverging(end) => FetchResponse::Diverging(end),
             FetchAnswer::Error(tidelog_replication::FetchError::OffsetOutOfRange { log_start }) => {
@@ -349,8 +354,32 @@ impl World {
             }
             FetchAnswer::WaitForImage | FetchAnswer::Error(_) => FetchResponse::Refused,
         };
+        self.send_answer(id, fetch, number, response, Bytes::new());
+    }
+
+    fn send_answer(&mut self, id: i32, fetch: &FollowerFetch, number: u64, response: FetchResponse, records: Bytes) {
         let message = Message::FetchAnswer { fetch: *fetch, number, response, records };
         self.send(id, fetch.replica.get(), message);
+    }
+
+    fn wait_for_device(&mut self, id: i32, read: ColdRead) {
+        let ticket = self.next_ticket;
+        self.next_ticket += 1;
+        self.node(id).cold_reads.insert(ticket, read);
+        let delay_ms = self.rng.random_range(0..50);
+        self.node_at(id, delay_ms, NodeEvent::ReadCold { ticket });
+    }
+
+    /// The log may have been cut, trimmed or deleted meanwhile.
+    fn read_cold(&mut self, id: i32, ticket: u64) {
+        let Some(read) = self.node(id).cold_reads.remove(&ticket) else { return };
+        let ColdRead { job, fetch, number, high_watermark, log_start } = read;
+        let (response, records) = match job.run() {
+            Ok(records) => (FetchResponse::Ok { high_watermark, log_start, has_records: !records.is_empty() }, records),
+            Err(ReadError::Replaced) => (FetchResponse::Refused, Bytes::new()),
+            Err(error) => panic!("what lay in the log cannot be read: {error}"),
+        };
+        self.send_answer(id, &fetch, number, response, records);
     }
 
     // ---- controller ----
@@ -404,7 +433,8 @@ impl World {
         }
         if !image.replicas.contains(&id) {
             self.drive(id, |partition, out| partition.stopped(out));
-            self.node(id).remove_replica();
+            let now_ms = self.now_ms;
+            self.nodes[id as usize - 1].remove_replica(now_ms, &mut self.rng);
             return;
         }
         if node.partition.is_none() {

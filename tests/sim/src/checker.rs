@@ -1,18 +1,23 @@
 //! What must hold after every step, whatever happened before (the P numbers are the invariants' names in the docs).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use tidelog_wire::types::BrokerId;
 
+use crate::batch::{Record, Stored};
+use crate::clients::BatchKey;
 use crate::controller::{Controller, Image};
-use crate::log::Record;
-use crate::node::Node;
+use crate::node::{Node, ParkedAck};
 
 /// The truth, collected from what the nodes did.
 #[derive(Debug, Default)]
 pub struct Checker {
     /// Everything below a high watermark that any leader had, by offset.
     committed: Vec<Record>,
+    /// Where each value stands that is committed.
+    places: HashMap<u64, i64>,
+    /// The first offset that was acknowledged for each batch of an idempotent producer.
+    first_acks: BTreeMap<BatchKey, i64>,
     /// Values acknowledged with acks=all, with their offsets.
     pub acked: Vec<(i64, u64)>,
     /// Smallest and greatest high watermark shown to consumers in each leader epoch.
@@ -22,6 +27,8 @@ pub struct Checker {
     seen: Seen,
     /// A DeleteRecords was confirmed up to here.
     deleted_to: i64,
+    /// The greatest log start that any node had.
+    greatest_start: i64,
     /// A leader was elected among replicas that had lost records: from now on records may be missing.
     pub lossy: bool,
 }
@@ -42,6 +49,11 @@ impl Checker {
     /// What any leader's high watermark has passed at this offset.
     pub fn committed_value(&self, offset: i64) -> Option<u64> {
         self.committed.get(usize::try_from(offset).ok()?).map(|record| record.value)
+    }
+
+    /// It was committed, and DeleteRecords may have taken its batch.
+    pub fn is_deleted(&self, value: u64) -> bool {
+        self.places.get(&value).is_some_and(|offset| *offset < self.greatest_start)
     }
 
     /// P13.
@@ -67,6 +79,10 @@ impl Checker {
                     assert!(leads, "follower {} has a high watermark that no leader had", node.id);
                     assert_eq!(offset, self.true_high_watermark(), "a high watermark over a gap");
                     self.committed.push(record);
+                    let first = self.places.insert(record.value, offset);
+                    // A log that begins behind a batch knows nothing of it.
+                    let is_once = first.is_none_or(|first| first < self.greatest_start);
+                    assert!(is_once, "{record:?} is committed at {first:?} and at {offset}");
                 }
             }
         }
@@ -96,16 +112,22 @@ impl Checker {
     }
 
     /// P7.
-    pub fn consumed(&self, offset: i64, record: Record) {
-        if !self.lossy {
-            assert_eq!(self.committed.get(offset as usize), Some(&record), "P7: read at {offset}");
+    pub fn consumed(&self, batch: &Stored) {
+        for offset in (batch.base..batch.end).filter(|_| !self.lossy) {
+            assert_eq!(self.committed.get(offset as usize), Some(&batch.record(offset)), "P7: read at {offset}");
         }
     }
 
     /// An acks=all produce was confirmed. `promised`: how many replicas must have it on disk at least.
-    pub fn acknowledged(&mut self, nodes: &[Node], offset: i64, value: u64, promised: usize) {
+    pub fn acknowledged(&mut self, nodes: &[Node], ack: &ParkedAck, promised: usize) {
         if self.lossy {
             return;
+        }
+        let ParkedAck { offset, value, base_offset, .. } = *ack;
+        if let Some(key) = ack.key {
+            let first = *self.first_acks.entry(key).or_insert(base_offset);
+            let is_same = first == base_offset || first < self.greatest_start;
+            assert!(is_same, "{key:?} was acknowledged at {first}, and again at {base_offset}");
         }
         let committed = self.committed.get(offset as usize).map(|record| record.value);
         assert_eq!(committed, Some(value), "acknowledged at {offset}, but not committed there");
@@ -120,7 +142,8 @@ impl Checker {
     pub fn step(&mut self, controller: &Controller, nodes: &[Node], thorough: bool) {
         self.check_image(controller.image());
         for node in nodes {
-            self.check_node(node);
+            self.check_node(node, thorough);
+            self.greatest_start = self.greatest_start.max(node.log.start());
         }
         if controller.recoveries > 0 {
             self.lossy = true;
@@ -153,7 +176,7 @@ impl Checker {
         if node.may_lack_records {
             return;
         }
-        let counted = if node.write_caching { node.log.end() } else { node.log.durable_end() };
+        let counted = node.log.durable_end();
         let needed = self.true_high_watermark();
         assert!(counted >= needed, "P2: node {} in ISR or ELR holds {counted} of {needed}", node.id);
         if thorough {
@@ -202,14 +225,18 @@ impl Checker {
     }
 
     /// P11 and P12.
-    fn check_node(&self, node: &Node) {
+    fn check_node(&self, node: &Node, thorough: bool) {
         let log = &node.log;
-        let grows = |pair: &[(i32, i64)]| pair[0].0 < pair[1].0 && pair[0].1 < pair[1].1;
-        assert!(log.epochs().windows(2).all(grows), "P11: epoch history {:?}", log.epochs());
+        log.check_epochs(thorough);
         let Some(partition) = &node.partition else { return };
         let high_watermark = partition.high_watermark().get();
         let within = log.start() <= high_watermark && high_watermark <= log.end();
         assert!(within, "P12: {} <= {high_watermark} <= {}", log.start(), log.end());
-        assert_eq!(partition.log(), log.offsets(), "the protocol's offsets of node {} are not the log's", node.id);
+        let mut offsets = log.offsets();
+        if log.is_write_caching() {
+            // The protocol counts the log end then.
+            offsets.durable_end = partition.log().durable_end;
+        }
+        assert_eq!(partition.log(), offsets, "the protocol's offsets of node {} are not the log's", node.id);
     }
 }

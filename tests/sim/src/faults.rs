@@ -64,18 +64,21 @@ impl World {
     /// kill -9 leaves the page cache to the disk; a power cut does not.
     pub fn crash(&mut self, id: i32, power_cut: bool) {
         let broker_epoch = self.node(id).broker_epoch;
+        let seed = power_cut.then(|| self.rng.random());
         let node = &mut self.nodes[id as usize - 1];
-        if power_cut {
-            node.log.lose_unsynced(&mut self.rng);
-        }
-        node.stop();
-        if node.write_caching {
-            node.report_unclean = true;
-            node.may_lack_records = true;
-        }
+        let is_unclean = node.log.crash(seed, &mut self.rng);
+        node.report_unclean |= is_unclean;
+        node.may_lack_records |= is_unclean;
+        self.stop(id);
         if self.rng.random_bool(0.5) {
             self.at(200, Event::StreamEnded { id, broker_epoch });
         }
+    }
+
+    fn stop(&mut self, id: i32) {
+        let index = id as usize - 1;
+        let stopped = self.nodes.remove(index).stop();
+        self.nodes.insert(index, stopped);
     }
 
     fn crash_all(&mut self, power_cut: bool) {
@@ -133,11 +136,11 @@ impl World {
             self.node_at(id, 100, NodeEvent::StopCleanly);
             return;
         }
-        let node = self.node(id);
-        let end = node.log.end();
-        node.log.flush_to(end);
-        node.stop();
-        node.stopped_cleanly = Some(broker_epoch);
+        let node = &mut self.nodes[id as usize - 1];
+        let marker = node.log.close_clean(broker_epoch, &mut self.rng);
+        assert_eq!(marker, Some(broker_epoch), "the marker of a clean shutdown");
+        self.stop(id);
+        self.node(id).stopped_cleanly = marker;
         self.at(5, Event::StreamEnded { id, broker_epoch });
         self.restart_later(id);
     }
@@ -189,13 +192,13 @@ impl World {
             **other != id && !node.may_lack_records && !image.brokers.get(*other).is_some_and(|broker| broker.unclean)
         };
         let others = image.isr.iter().chain(&image.elr).filter(is_whole).count();
-        if others == 0 || !self.node(id).is_up || self.node(id).write_caching {
+        if others == 0 || !self.node(id).is_up || self.options.write_caching {
             return;
         }
         self.wipes += 1;
         self.crash(id, true);
-        let node = self.node(id);
-        node.log.restart_at(0);
+        let node = &mut self.nodes[id as usize - 1];
+        node.log.replace_disk(&mut self.rng);
         node.checkpoint = 0;
         node.report_unclean = true;
         node.may_lack_records = true;
@@ -206,7 +209,7 @@ impl World {
     pub fn heal(&mut self) {
         self.cut.clear();
         self.options.fault_every_ms = None;
-        self.options.fetch_records_max = 1000;
+        self.options.fetch_bytes_max = 1 << 20;
         self.options.lost_per_mille = 0;
         self.options.duplicated_per_mille = 0;
         for id in 1..=self.nodes.len() as i32 {

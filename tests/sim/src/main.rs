@@ -7,7 +7,7 @@ fn main() {
         env::var(name).map_or(default, |value| value.parse().unwrap_or_else(|_| panic!("{name} is a number")))
     };
     let first = number("SIM_SEED", 0);
-    let (mut steps, mut acked, mut moves, mut commits) = (0, 0, 0, 0);
+    let (mut steps, mut acked, mut moves, mut commits, mut retries) = (0, 0, 0, 0, 0);
     for seed in first..first + number("SIM_SEEDS", 1000) {
         match std::panic::catch_unwind(|| tidelog_sim::run(seed)) {
             Ok(outcome) => {
@@ -15,6 +15,7 @@ fn main() {
                 acked += outcome.acked;
                 moves += outcome.moves;
                 commits += outcome.commits;
+                retries += outcome.retries;
             }
             Err(_) => {
                 println!("seed {seed} fails; again with SIM_SEED={seed} SIM_SEEDS=1");
@@ -23,6 +24,7 @@ fn main() {
         }
     }
     println!(
-        "{steps} steps, {acked} acknowledged produces, {moves} moves, {commits} commits of groups, no invariant broken"
+        "{steps} steps, {acked} acknowledged produces, {retries} that were in the log already, {moves} moves, {commits} commits of groups, \
+         no invariant broken"
     );
 }

@@ -3,9 +3,12 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
+use rand::rngs::StdRng;
+use tidelog_commitlog::ReadJob;
 use tidelog_replication::{Durability, FollowerFetch, Partition, PeerContact, Settings};
-use tidelog_wire::types::BrokerId;
+use tidelog_wire::types::{BrokerId, Offset};
 
+use crate::clients::BatchKey;
 use crate::controller::{Image, SESSION_TIMEOUT_MS};
 use crate::groups::Hosted;
 use crate::log::Log;
@@ -14,7 +17,6 @@ use crate::log::Log;
 pub struct Node {
     pub id: i32,
     pub log: Log,
-    pub write_caching: bool,
     pub replica_lag_time_max_ms: i64,
     /// Its log lost records it once had, and it has not caught up since.
     pub may_lack_records: bool,
@@ -45,7 +47,8 @@ pub struct Node {
     pub loading: Option<i32>,
     pub parked_acks: VecDeque<ParkedAck>,
     pub parked_fetches: Vec<ParkedFetch>,
-    pub flush_under_way: bool,
+    /// By number.
+    pub cold_reads: BTreeMap<u64, ColdRead>,
     pub tick_at_ms: Option<i64>,
     /// Number of the newest fetch sent; answers to older ones are still looked at.
     pub fetch_number: u64,
@@ -61,8 +64,23 @@ pub struct Node {
 #[derive(Clone, Copy, Debug)]
 pub struct ParkedAck {
     pub end: i64,
+    /// The last record's.
     pub offset: i64,
+    pub base_offset: i64,
+    /// The last record's.
     pub value: u64,
+    /// If the producer is idempotent.
+    pub key: Option<BatchKey>,
+}
+
+/// An answer that waits for the device.
+#[derive(Debug)]
+pub struct ColdRead {
+    pub job: ReadJob,
+    pub fetch: FollowerFetch,
+    pub number: u64,
+    pub high_watermark: Offset,
+    pub log_start: Offset,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -83,11 +101,10 @@ impl PeerContact for LastHeard {
 }
 
 impl Node {
-    pub fn new(id: i32, nodes: usize, write_caching: bool, replica_lag_time_max_ms: i64) -> Self {
+    pub fn new(id: i32, nodes: usize, log: Log, replica_lag_time_max_ms: i64) -> Self {
         Self {
             id,
-            log: Log::default(),
-            write_caching,
+            log,
             replica_lag_time_max_ms,
             may_lack_records: false,
             report_unclean: false,
@@ -107,7 +124,7 @@ impl Node {
             loading: None,
             parked_acks: VecDeque::new(),
             parked_fetches: Vec::new(),
-            flush_under_way: false,
+            cold_reads: BTreeMap::new(),
             tick_at_ms: None,
             fetch_number: 0,
             fetches_before: 0,
@@ -120,7 +137,7 @@ impl Node {
 
     pub fn settings(&self) -> Settings {
         Settings {
-            durability: if self.write_caching { Durability::PageCache } else { Durability::Flushed },
+            durability: if self.log.is_write_caching() { Durability::PageCache } else { Durability::Flushed },
             replica_lag_time_max_ms: self.replica_lag_time_max_ms,
             session_timeout_ms: SESSION_TIMEOUT_MS,
             followers_serve_consumers: false,
@@ -128,29 +145,24 @@ impl Node {
     }
 
     /// The process is gone; what it held in memory with it. Producers see their connections die: outcome unknown.
-    pub fn stop(&mut self) {
-        let log = std::mem::take(&mut self.log);
-        let removals = self.removals;
-        let incarnation = self.incarnation + 1;
-        let last_heard = LastHeard(vec![i64::MIN; self.last_heard.0.len()]);
-        *self = Self {
-            log,
-            incarnation,
-            removals,
-            last_heard,
+    pub fn stop(self) -> Self {
+        let nodes = self.last_heard.0.len();
+        Self {
+            incarnation: self.incarnation + 1,
+            removals: self.removals,
             may_lack_records: self.may_lack_records,
             report_unclean: self.report_unclean,
             checkpoint: self.checkpoint,
-            ..Self::new(self.id, 0, self.write_caching, self.replica_lag_time_max_ms)
-        };
+            ..Self::new(self.id, nodes, self.log, self.replica_lag_time_max_ms)
+        }
     }
 
     /// The replica moved elsewhere: its log is deleted, and who waits for it is not answered.
-    pub fn remove_replica(&mut self) {
+    pub fn remove_replica(&mut self, now_ms: i64, rng: &mut StdRng) {
         self.partition = None;
         self.hosted = None;
         self.loading = None;
-        self.log.restart_at(0);
+        self.log.delete(now_ms, rng);
         self.checkpoint = 0;
         self.high_watermark = 0;
         self.parked_acks.clear();

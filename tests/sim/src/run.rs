@@ -19,6 +19,8 @@ pub struct Outcome {
     pub recoveries: usize,
     pub moves: usize,
     pub commits: usize,
+    /// Batches sent again that were in the log.
+    pub retries: usize,
 }
 
 /// Panics with a sentence when an invariant is broken.
@@ -39,7 +41,7 @@ pub fn run(seed: u64) -> Outcome {
     }
     world.producing = false;
     world.run_until(end_ms + QUIET_MS);
-    check_recovered(&world);
+    check_recovered(&mut world);
     check_groups(&world);
     assert!(world.checker.lossy || acked_after > acked_before, "liveness: nothing was acknowledged any more");
     Outcome {
@@ -49,6 +51,7 @@ pub fn run(seed: u64) -> Outcome {
         recoveries: world.controller.recoveries,
         moves: world.moves_begun,
         commits: world.ledger.acked_count,
+        retries: world.retries,
     }
 }
 
@@ -65,7 +68,8 @@ fn check_groups(world: &World) {
     }
 }
 
-fn check_recovered(world: &World) {
+fn check_recovered(world: &mut World) {
+    world.nodes.iter_mut().for_each(|node| node.log.check());
     let image = world.controller.image();
     assert!(image.leader > 0, "liveness: no leader: {image:?}");
     let leader = &world.nodes[image.leader as usize - 1];
@@ -85,11 +89,13 @@ fn check_recovered(world: &World) {
         assert!(node.parked_acks.is_empty(), "liveness: node {} never answered a producer", node.id);
         assert!(partition.is_leader() || partition.next_deadline_ms().is_none(), "an idle follower waits for time");
     }
+    let waiting = world.producers.iter().find(|producer| !producer.is_answered() && !world.checker.lossy);
+    assert!(waiting.is_none(), "liveness: a producer was never answered: {waiting:?}");
     let partition = leader.partition.as_ref().expect("the leader is registered");
     assert_eq!(partition.high_watermark().get(), leader.log.end(), "liveness: records stay uncommitted");
     assert_eq!(partition.next_deadline_ms(), None, "an idle leader waits for time");
     for &(offset, value) in world.checker.acked.iter().filter(|_| !world.checker.lossy) {
-        let kept = leader.log.get(offset).is_none_or(|record| record.value == value);
+        let kept = leader.log.get(offset).map_or(offset < leader.log.start(), |record| record.value == value);
         assert!(kept, "acknowledged at {offset}, but something else is there");
     }
 }

@@ -4,20 +4,24 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::rc::Rc;
 
+use bytes::Bytes;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
+use tidelog_commitlog::LogConfig;
 use tidelog_replication::{FetchResponse, FollowerFetch, IsrOutcome, IsrProposal};
 
 use crate::checker::Checker;
+use crate::clients::Producer;
 use crate::controller::{Controller, Image, Introduction};
 use crate::groups::{GroupAnswer, GroupRequest, Ledger, MEMBERS_FROM, Member};
-use crate::log::Record;
+use crate::log::Log;
 use crate::node::Node;
 
 /// The controller's place in the links.
 pub const CONTROLLER: i32 = 0;
 const HEARTBEAT_MS: i64 = 300;
 const SESSION_CHECK_MS: i64 = 100;
+const PRODUCERS: i64 = 3;
 
 /// How a run behaves. [`Options::random`] derives it from the seed.
 #[derive(Clone, Debug)]
@@ -36,7 +40,11 @@ pub struct Options {
     pub duplicated_per_mille: u32,
     pub delay_ms_max: i64,
     pub flush_ms_max: i64,
-    pub fetch_records_max: i64,
+    pub fetch_bytes_max: usize,
+    pub segment_bytes: u32,
+    pub index_interval_bytes: u32,
+    /// At times, reads wait for the device.
+    pub cold_reads: bool,
     /// Average pause between faults; `None`: no faults.
     pub fault_every_ms: Option<i64>,
     pub faults_until_ms: i64,
@@ -62,9 +70,21 @@ impl Options {
             duplicated_per_mille: if bad_network { rng.random_range(0..100) } else { 0 },
             delay_ms_max: [1, 5, 20, 80][rng.random_range(0..4)],
             flush_ms_max: [1, 5, 30, 200][rng.random_range(0..4)],
-            fetch_records_max: rng.random_range(2..20),
+            fetch_bytes_max: [200, 1000, 20_000][rng.random_range(0..3)],
+            segment_bytes: [1 << 12, 1 << 14, 1 << 16][rng.random_range(0..3)],
+            index_interval_bytes: [0, 300, 4096][rng.random_range(0..3)],
+            cold_reads: rng.random_bool(0.6),
             fault_every_ms: rng.random_bool(0.75).then(|| rng.random_range(50..1500)),
             faults_until_ms: 12_000,
+        }
+    }
+
+    fn log_config(&self) -> LogConfig {
+        LogConfig {
+            segment_bytes: self.segment_bytes,
+            index_interval_bytes: self.index_interval_bytes,
+            write_caching: self.write_caching,
+            ..LogConfig::default()
         }
     }
 }
@@ -79,7 +99,7 @@ pub enum Message {
         fetch: FollowerFetch,
         number: u64,
         response: FetchResponse,
-        records: Vec<Record>,
+        records: Bytes,
     },
     Register(Introduction),
     Registered {
@@ -155,7 +175,8 @@ pub enum NodeEvent {
     Tick,
     Heartbeat,
     RegisterRetry,
-    Flushed { to: i64, truncations: u64 },
+    Flushed,
+    ReadCold { ticket: u64 },
     Truncated { to: i64, restart: bool, removals: u64 },
     LogStartPersisted { start: i64, removals: u64 },
     FetchParkedOut,
@@ -201,7 +222,10 @@ pub struct World {
     pub checker: Checker,
     pub members: Vec<Member>,
     pub ledger: Ledger,
+    pub producers: Vec<Producer>,
     pub producing: bool,
+    /// Batches that were sent again although they were in the log.
+    pub retries: usize,
     pub wipes: usize,
     pub moves_begun: usize,
     pub lowest_min_isr: usize,
@@ -211,6 +235,7 @@ pub struct World {
     pub cut: BTreeSet<(i32, i32)>,
     pub next_value: u64,
     pub next_attempt: u64,
+    pub next_ticket: u64,
     published: u64,
     queue: BinaryHeap<Reverse<Scheduled>>,
     scheduled: u64,
@@ -223,16 +248,20 @@ impl World {
     pub fn new(options: Options, seed: u64) -> Self {
         let ids: Vec<i32> = (1..=options.brokers as i32).collect();
         let lag = options.replica_lag_time_max_ms;
-        let nodes = ids.iter().map(|&id| Node::new(id, ids.len(), options.write_caching, lag)).collect();
+        let mut rng = StdRng::seed_from_u64(seed);
+        let mut log = || Log::new(options.log_config(), options.cold_reads, &mut rng);
+        let nodes = ids.iter().map(|&id| Node::new(id, ids.len(), log(), lag)).collect();
         let mut world = Self {
-            rng: StdRng::seed_from_u64(seed),
+            rng,
             now_ms: 0,
             nodes,
             controller: Controller::new(&ids, &ids[..options.replicas], options.min_isr, options.write_caching),
             checker: Checker::default(),
             members: if options.groups { Member::all() } else { Vec::new() },
             ledger: Ledger::default(),
+            producers: (1..=PRODUCERS).map(Producer::new).collect(),
             producing: true,
+            retries: 0,
             wipes: 0,
             moves_begun: 0,
             lowest_min_isr: options.min_isr,
@@ -240,6 +269,7 @@ impl World {
             cut: BTreeSet::new(),
             next_value: 1,
             next_attempt: 1,
+            next_ticket: 1,
             published: 0,
             queue: BinaryHeap::new(),
             scheduled: 0,
@@ -416,7 +446,6 @@ impl World {
         if node.is_up || node.incarnation != incarnation {
             return;
         }
-        node.log.recover();
         node.is_up = true;
         node.last_contact_ms = now_ms;
         self.node_at(id, 0, NodeEvent::RegisterRetry);

@@ -36,6 +36,8 @@ struct State {
     bytes_read: u64,
     /// Changes that still happen before everything fails.
     changes_left: Option<u64>,
+    /// Tosses for every question whether pages are cached; without it, all are.
+    cached: Option<Random>,
 }
 
 /// An operation that can be told to fail.
@@ -91,6 +93,11 @@ impl SimDisk {
     /// After so many more changes (writes, syncs, names) nothing works any more, until a crash.
     pub fn stop_after(&self, changes: u64) {
         lock(&self.state).changes_left = Some(changes);
+    }
+
+    /// From now on, pages are in the page cache or not as `seed` decides, differently each time somebody asks.
+    pub fn draw_cached(&self, seed: u64) {
+        lock(&self.state).cached = Some(Random(seed));
     }
 
     /// Of all files together; `None` lifts the limit.
@@ -282,7 +289,7 @@ impl DiskFile for SimFile {
     }
 
     fn is_cached(&self, _offset: u64, _len: usize) -> bool {
-        true
+        lock(&self.state).cached.as_mut().is_none_or(Random::coin)
     }
 
     fn write_at(&self, offset: u64, chunks: &mut [IoSlice<'_>]) -> io::Result<()> {

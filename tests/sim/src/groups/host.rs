@@ -8,12 +8,12 @@ use std::rc::Rc;
 use rand::Rng;
 use tidelog_coordinator::{BookedTimers, Caller, Coordinator, Outcome, RequestId, Response, Topics, WaitingReplies};
 use tidelog_replication::{Acks, Partition};
-use tidelog_wire::types::Offset;
+use tidelog_wire::types::{LeaderEpoch, Offset};
 use tidelog_wire::{ErrorCode, Uuid};
 
 use super::ledger::Told;
 use super::{GroupRequest, OneTopic, coordinator};
-use crate::log::Record;
+use crate::batch;
 use crate::node::Node;
 use crate::world::{Message, NodeEvent, World};
 
@@ -79,7 +79,7 @@ impl World {
         node.loading = None;
         let end = node.log.end();
         let mut coordinator = coordinator();
-        for record in node.log.slice(node.log.start(), end) {
+        for record in node.log.records() {
             for stored in self.ledger.batch(record.value) {
                 coordinator.replay(Some(stored.key.clone()), stored.value.clone()).expect("what was written is read");
             }
@@ -189,9 +189,11 @@ impl World {
         let value = self.next_value;
         self.next_value += 1;
         self.ledger.store(value, Rc::new(records));
+        let batch = batch::build(&mut self.rng, value, 1, None);
+        let now_ms = self.now_ms;
         let node = self.node(id);
         assert_eq!(leads_in(node), Some(leader_epoch), "a coordinator outlives its leadership");
-        node.log.append(&[Record { epoch: leader_epoch, value }]);
+        node.log.append_one(batch, LeaderEpoch(leader_epoch), now_ms);
         Some(value)
     }
 

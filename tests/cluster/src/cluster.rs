@@ -13,7 +13,7 @@ use anyhow::{Context, Result, ensure};
 use rustix::process::Signal;
 use tempfile::TempDir;
 
-use crate::network::Network;
+use crate::network::{Network, Plane};
 use crate::ports::free_port;
 use crate::probe::{self, PartitionView};
 use crate::process::Process;
@@ -485,10 +485,10 @@ fn choose_ports(spec: &Spec, id: i32, network: &Network) -> Result<Ports> {
     };
     let [replication, controller, admin] = [(); 3].map(|()| free_port());
     let [seen_replication, seen_controller] = if spec.gated {
-        let gates = [replication, controller].map(|target| {
+        let gates = [(Plane::Data, replication), (Plane::Control, controller)].map(|(plane, target)| {
             let listener = TcpListener::bind(("127.0.0.1", free_port()))?;
             let port = listener.local_addr()?.port();
-            network.proxy(id, listener, target);
+            network.proxy(id, plane, listener, target);
             Ok::<u16, anyhow::Error>(port)
         });
         let [replication, controller] = gates;

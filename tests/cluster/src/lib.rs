@@ -7,6 +7,7 @@
 
 pub mod cluster;
 pub mod external;
+pub mod fat;
 pub mod history;
 pub mod nemesis;
 pub mod network;

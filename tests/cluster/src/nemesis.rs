@@ -63,6 +63,8 @@ pub struct Nemesis {
     random: StdRng,
     kinds: Vec<Fault>,
     under_way: Vec<UnderWay>,
+    /// Whether one node is away for most of the time.
+    has_absence: bool,
 }
 
 impl Nemesis {
@@ -73,7 +75,12 @@ impl Nemesis {
         if kinds.is_empty() {
             kinds = ALL.to_vec();
         }
-        Nemesis { random, kinds, under_way: Vec::new() }
+        Nemesis { random, kinds, under_way: Vec::new(), has_absence: false }
+    }
+
+    /// Besides, one node is killed at once and misses most of what happens.
+    pub fn with_absence(self) -> Nemesis {
+        Nemesis { has_absence: true, ..self }
     }
 
     pub fn kinds(&self) -> &[Fault] {
@@ -84,6 +91,9 @@ impl Nemesis {
     pub fn rage(&mut self, cluster: &mut Cluster, duration: Duration) -> Result<()> {
         let end = Instant::now() + duration;
         let mut next = Instant::now();
+        if self.has_absence {
+            self.send_away(cluster, duration)?;
+        }
         while Instant::now() < end {
             self.end_those_over(cluster)?;
             if Instant::now() >= next && self.under_way.len() < AT_ONCE_MAX {
@@ -96,6 +106,16 @@ impl Nemesis {
         for over in std::mem::take(&mut self.under_way) {
             over.end(cluster)?;
         }
+        Ok(())
+    }
+
+    fn send_away(&mut self, cluster: &mut Cluster, duration: Duration) -> Result<()> {
+        let victim = cluster.ids().choose(&mut self.random).expect("some node");
+        let span = duration.mul_f64(self.random.random_range(0.4..0.8));
+        report(&format!("node {victim} is away for {} ms", span.as_millis()));
+        let absence = UnderWay { fault: Fault::Kill, victim, other: victim, until: Instant::now() + span };
+        absence.begin(cluster)?;
+        self.under_way.push(absence);
         Ok(())
     }
 

@@ -4,6 +4,7 @@
 //! A closed gate keeps bytes back without closing the connection, as a network that drops packets does;
 //! what was kept back flows on when the gate opens. Who dialled is found by the process that owns
 //! the other end, so that links can be cut one by one although all nodes share 127.0.0.1.
+//! What brokers and what controllers say to each other has gates of its own.
 
 use std::collections::{HashMap, HashSet};
 use std::io::{Read, Write};
@@ -18,8 +19,16 @@ use crate::{sockets, wait};
 
 const IDENTIFY_LIMIT: Duration = Duration::from_secs(5);
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Plane {
+    /// Replication.
+    Data,
+    /// Raft, sessions, and what brokers ask of the controller.
+    Control,
+}
+
 /// One direction between two nodes: (sender, receiver).
-type Direction = (i32, i32);
+type Direction = (Plane, i32, i32);
 
 #[derive(Default)]
 struct State {
@@ -35,12 +44,12 @@ pub struct Network {
 
 impl Network {
     /// Serves `node`'s port `target` on `listener` to the other nodes.
-    pub fn proxy(&self, node: i32, listener: TcpListener, target: u16) {
+    pub fn proxy(&self, node: i32, plane: Plane, listener: TcpListener, target: u16) {
         let network = self.clone();
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let network = network.clone();
-                thread::spawn(move || network.serve(stream, node, target));
+                thread::spawn(move || network.serve(stream, node, plane, target));
             }
         });
     }
@@ -54,14 +63,19 @@ impl Network {
 
     /// Keeps back everything `from` sends to `to`.
     pub fn close(&self, from: i32, to: i32) {
+        [Plane::Data, Plane::Control].into_iter().for_each(|plane| self.close_on(plane, from, to));
+    }
+
+    fn close_on(&self, plane: Plane, from: i32, to: i32) {
         self.change(|state| {
-            state.closed.insert((from, to));
+            state.closed.insert((plane, from, to));
         });
     }
 
     pub fn open(&self, from: i32, to: i32) {
         self.change(|state| {
-            state.closed.remove(&(from, to));
+            state.closed.remove(&(Plane::Data, from, to));
+            state.closed.remove(&(Plane::Control, from, to));
         });
     }
 
@@ -69,6 +83,12 @@ impl Network {
     pub fn cut(&self, one: i32, other: i32) {
         self.close(one, other);
         self.close(other, one);
+    }
+
+    /// The same on one plane.
+    pub fn cut_on(&self, plane: Plane, one: i32, other: i32) {
+        self.close_on(plane, one, other);
+        self.close_on(plane, other, one);
     }
 
     /// Opens all gates.
@@ -90,15 +110,15 @@ impl Network {
             .expect("network state");
     }
 
-    fn serve(&self, dialled: TcpStream, to: i32, target: u16) -> Result<()> {
+    fn serve(&self, dialled: TcpStream, to: i32, plane: Plane, target: u16) -> Result<()> {
         let from = self.dialler(&dialled)?;
-        self.wait_open(&[(from, to), (to, from)]);
+        self.wait_open(&[(plane, from, to), (plane, to, from)]);
         let upstream = TcpStream::connect(("127.0.0.1", target))?;
         dialled.set_nodelay(true)?;
         upstream.set_nodelay(true)?;
         let (network, there, back) = (self.clone(), dialled.try_clone()?, upstream.try_clone()?);
-        thread::spawn(move || network.copy(there, back, (from, to)));
-        self.copy(upstream, dialled, (to, from));
+        thread::spawn(move || network.copy(there, back, (plane, from, to)));
+        self.copy(upstream, dialled, (plane, to, from));
         Ok(())
     }
 

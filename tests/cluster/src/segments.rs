@@ -37,29 +37,41 @@ pub fn batches(partition_dir: &Path) -> Result<BTreeMap<i64, Vec<u8>>> {
 }
 
 fn split_batches(bytes: &[u8], batches: &mut BTreeMap<i64, Vec<u8>>) -> Result<()> {
-    let mut rest = bytes;
+    for batch in frames(bytes)? {
+        let base_offset = base_offset(batch)?;
+        if let Some((_, last)) = batches.last_key_value() {
+            ensure!(base_offset == next_offset(last)?, "offset {base_offset} follows {}", next_offset(last)? - 1);
+        }
+        batches.insert(base_offset, batch.to_vec());
+    }
+    Ok(())
+}
+
+/// The batches of one file.
+pub fn frames(bytes: &[u8]) -> Result<Vec<&[u8]>> {
+    let (mut rest, mut frames) = (bytes, Vec::new());
     while rest.len() > LAST_OFFSET_DELTA_AT + 4 {
-        let base_offset = i64::from_be_bytes(rest[..8].try_into()?);
         let length = i32::from_be_bytes(rest[8..FRAME_BYTES].try_into()?);
         if length == 0 {
             break;
         }
         let size = FRAME_BYTES + usize::try_from(length)?;
         let Some((batch, tail)) = rest.split_at_checked(size) else {
-            bail!("the batch at offset {base_offset} is cut off")
+            bail!("the batch at offset {} is cut off", base_offset(rest)?)
         };
-        if let Some((_, last)) = batches.last_key_value() {
-            ensure!(base_offset == next_offset(last)?, "offset {base_offset} follows {}", next_offset(last)? - 1);
-        }
-        batches.insert(base_offset, batch.to_vec());
+        frames.push(batch);
         rest = tail;
     }
     ensure!(rest.iter().all(|byte| *byte == 0), "there is something behind the last batch");
-    Ok(())
+    Ok(frames)
+}
+
+fn base_offset(batch: &[u8]) -> Result<i64> {
+    Ok(i64::from_be_bytes(batch[..8].try_into()?))
 }
 
 fn next_offset(batch: &[u8]) -> Result<i64> {
-    let base_offset = i64::from_be_bytes(batch[..8].try_into()?);
+    let base_offset = base_offset(batch)?;
     let delta = i32::from_be_bytes(batch[LAST_OFFSET_DELTA_AT..LAST_OFFSET_DELTA_AT + 4].try_into()?);
     Ok(base_offset + i64::from(delta) + 1)
 }
@@ -83,7 +95,7 @@ pub fn wait_identical(cluster: &Cluster, topic: &str) -> Result<()> {
     Ok(())
 }
 
-fn difference(one: i32, ones: &BTreeMap<i64, Vec<u8>>, other: i32, others: &BTreeMap<i64, Vec<u8>>) -> String {
+pub fn difference(one: i32, ones: &BTreeMap<i64, Vec<u8>>, other: i32, others: &BTreeMap<i64, Vec<u8>>) -> String {
     let offset = ones.iter().find(|(offset, batch)| others.get(offset) != Some(batch)).map(|(offset, _)| *offset);
     let offset = offset.or_else(|| others.keys().find(|offset| !ones.contains_key(offset)).copied());
     format!("nodes {one} ({} batches) and {other} ({} batches) differ from offset {offset:?}", ones.len(), others.len())

@@ -2,8 +2,19 @@
 //! leaves its cluster's directory behind.
 
 use clap::Parser;
+use tidelog_cluster_tests::fat::fat_soak;
 use tidelog_cluster_tests::soak::{Storms, soak};
 
+#[derive(Parser)]
+struct Arguments {
+    #[command(flatten)]
+    storms: Storms,
+    /// Forty partitions with large batches and small segments, an administrator at work, and a broker that is long away.
+    #[arg(long)]
+    fat: bool,
+}
+
 fn main() {
-    Storms::parse().run(soak);
+    let arguments = Arguments::parse();
+    arguments.storms.run(if arguments.fat { fat_soak } else { soak });
 }

@@ -54,6 +54,7 @@ pub(crate) async fn clean_logs(shard: Rc<Shard>) {
 async fn dirtiest(shard: &Rc<Shard>) -> Option<PartitionHandle> {
     let wall_ms = shard.clock.wall_ms();
     let (mut due, mut greatest) = (None, 0.0);
+    let now = Instant::now();
     shard.cleaner.begin_look();
     for slice in shard.partitions.all().chunks(PARTITIONS_PER_SLICE) {
         for partition in slice {
@@ -62,7 +63,7 @@ async fn dirtiest(shard: &Rc<Shard>) -> Option<PartitionHandle> {
             };
             shard.cleaner.seen(&look.cleanable);
             let ratio = look.cleanable.dirty_ratio();
-            if look.is_due && ratio > greatest && !shard.cleaner.is_uncleanable(partition.key) {
+            if look.is_due && ratio > greatest && !shard.cleaner.is_uncleanable(partition.key, now) {
                 (due, greatest) = (Some(Rc::clone(partition)), ratio);
             }
         }
@@ -89,7 +90,7 @@ async fn clean(shard: &Rc<Shard>, partition: &PartitionHandle) -> bool {
     let Ok(cleaned) = cleaned else {
         error!(partition = %partition.id, "the cleaner's thread panicked");
         partition.forget_cleaning();
-        shard.cleaner.set_uncleanable(partition.key);
+        shard.cleaner.set_uncleanable(partition.key, Instant::now());
         return false;
     };
     match partition.finish_cleaning(shard, cleaned) {
@@ -98,7 +99,9 @@ async fn clean(shard: &Rc<Shard>, partition: &PartitionHandle) -> bool {
             write_checkpoint(shard).await;
             if before.is_none_or(|before| stats.cleaned_up_to <= before) {
                 // Something that cannot be compacted stands at its very beginning; others must not wait for it.
-                shard.cleaner.set_uncleanable(partition.key);
+                shard.cleaner.set_uncleanable(partition.key, Instant::now());
+            } else {
+                shard.cleaner.set_cleanable(partition.key);
             }
             true
         }
@@ -106,13 +109,13 @@ async fn clean(shard: &Rc<Shard>, partition: &PartitionHandle) -> bool {
         Err(CleanError::Storage(reason)) => {
             shard.storage_error(&reason);
             if !matches!(reason, StorageError::DiskFull { .. }) {
-                shard.cleaner.set_uncleanable(partition.key);
+                shard.cleaner.set_uncleanable(partition.key, Instant::now());
             }
             false
         }
         Err(reason @ CleanError::Unreadable { .. }) => {
-            warn!(partition = %partition.id, %reason, "the log is not compacted any more");
-            shard.cleaner.set_uncleanable(partition.key);
+            warn!(partition = %partition.id, %reason, "the log is not compacted for a while");
+            shard.cleaner.set_uncleanable(partition.key, Instant::now());
             true
         }
     }

@@ -1,10 +1,16 @@
 //! What the cleaner did and has before it, for scrapes.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashSet;
-use std::time::Duration;
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
 
 use tidelog_commitlog::{CleanStats, Cleanable};
+
+use crate::back_off::BackOff;
+
+/// What could not be compacted may be damaged for good, or have met an error that is over.
+const AGAIN_FIRST: Duration = Duration::from_secs(60);
+const AGAIN_LONGEST: Duration = Duration::from_secs(3600);
 
 #[derive(Default)]
 pub(crate) struct CleanerStats {
@@ -17,8 +23,13 @@ pub(crate) struct CleanerStats {
     read_bytes: Cell<u64>,
     removed_bytes: Cell<u64>,
     cleanings: Cell<u64>,
-    /// Keys of partitions whose records cannot be read.
-    uncleanable: RefCell<HashSet<u64>>,
+    /// Partitions whose last compaction failed, by their keys.
+    uncleanable: RefCell<HashMap<u64, Uncleanable>>,
+}
+
+struct Uncleanable {
+    back_off: BackOff,
+    until: Instant,
 }
 
 impl CleanerStats {
@@ -41,13 +52,21 @@ impl CleanerStats {
         self.cleanings.set(self.cleanings.get() + 1);
     }
 
-    /// Until the broker starts again.
-    pub(super) fn set_uncleanable(&self, partition: u64) {
-        self.uncleanable.borrow_mut().insert(partition);
+    /// It is left alone for a while, each time for longer.
+    pub(super) fn set_uncleanable(&self, partition: u64, now: Instant) {
+        let mut uncleanable = self.uncleanable.borrow_mut();
+        let entry = uncleanable
+            .entry(partition)
+            .or_insert_with(|| Uncleanable { back_off: BackOff::new(AGAIN_FIRST, AGAIN_LONGEST), until: now });
+        entry.until = now + entry.back_off.next();
     }
 
-    pub(super) fn is_uncleanable(&self, partition: u64) -> bool {
-        self.uncleanable.borrow().contains(&partition)
+    pub(super) fn is_uncleanable(&self, partition: u64, now: Instant) -> bool {
+        self.uncleanable.borrow().get(&partition).is_some_and(|entry| now < entry.until)
+    }
+
+    pub(super) fn set_cleanable(&self, partition: u64) {
+        self.uncleanable.borrow_mut().remove(&partition);
     }
 
     /// Name, help and value of each gauge.
@@ -75,7 +94,7 @@ impl CleanerStats {
             ),
             (
                 "kafka_log_logcleanermanager_uncleanable_partitions_count",
-                "Logs whose records cannot be read.",
+                "Logs whose last compaction failed.",
                 self.uncleanable.borrow().len() as f64,
             ),
         ]
@@ -88,5 +107,24 @@ impl CleanerStats {
             ("kafka_log_logcleaner_removed_bytes_total", "Bytes that compaction freed.", self.removed_bytes.get()),
             ("kafka_log_logcleaner_cleanings_total", "Compactions done.", self.cleanings.get()),
         ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_that_could_not_be_compacted_is_tried_again() {
+        let stats = CleanerStats::default();
+        let began = Instant::now();
+        stats.set_uncleanable(7, began);
+        assert!(stats.is_uncleanable(7, began) && !stats.is_uncleanable(8, began));
+        let second = began + AGAIN_FIRST;
+        assert!(!stats.is_uncleanable(7, second));
+        stats.set_uncleanable(7, second);
+        assert!(stats.is_uncleanable(7, second + AGAIN_FIRST), "for longer than the first time");
+        stats.set_cleanable(7);
+        assert!(!stats.is_uncleanable(7, second));
     }
 }

@@ -176,6 +176,9 @@ mod tests {
         let learner = start(directory.path(), 2, &port).await;
         let joining = learner.shared.this;
         until(&leader, "the learner is in", |membership| membership.get_node(&joining).is_some()).await;
+        // Another change is refused until that one is committed.
+        let mut applied = leader.shared.applied.clone();
+        applied.wait_for(|applied| applied.membership.get_node(&joining).is_some()).await.unwrap();
         // Polled once: the first step is on its way, and nobody is left to take the second.
         let change = Change::AddVoterIds([joining].into());
         assert!(leader.shared.raft.change_membership(change, true).now_or_never().is_none());

@@ -227,6 +227,8 @@ fn an_isolated_leader_steps_aside_when_its_followers_are_silent_too() {
 #[test]
 fn an_isolated_leader_that_is_alone_in_the_isr_steps_aside_for_the_elr() {
     let (mut one, _, _) = trio();
+    // So that nobody is about to join the ISR again.
+    one.produce(1);
     one.apply(&Image { partition_epoch: 11, elr: vec![2], ..image(1, 1, &[1]) });
     one.partition.controller_contact_lost(0);
     one.tick(1500, 1400);

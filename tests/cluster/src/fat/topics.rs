@@ -72,8 +72,8 @@ impl Topic {
 
 /// `topic-partition` of the nth partition of all.
 pub fn partition_name(nth: usize) -> String {
-    let all = TOPICS.iter().flat_map(|topic| (0..topic.partitions).map(move |index| format!("{}-{index}", topic.name)));
-    all.skip(nth).next().unwrap_or_default()
+    let mut all = TOPICS.iter().flat_map(|topic| (0..topic.partitions).map(move |index| format!("{}-{index}", topic.name)));
+    all.nth(nth).unwrap_or_default()
 }
 
 /// A record among all that were ever sent.

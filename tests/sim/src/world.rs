@@ -366,7 +366,7 @@ impl World {
             }
         }
         self.publish();
-        let thorough = self.steps.is_multiple_of(64);
+        let thorough = self.steps.is_multiple_of(256);
         self.checker.step(&self.controller, &self.nodes, thorough);
     }
 

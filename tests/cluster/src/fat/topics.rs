@@ -72,7 +72,8 @@ impl Topic {
 
 /// `topic-partition` of the nth partition of all.
 pub fn partition_name(nth: usize) -> String {
-    let mut all = TOPICS.iter().flat_map(|topic| (0..topic.partitions).map(move |index| format!("{}-{index}", topic.name)));
+    let mut all =
+        TOPICS.iter().flat_map(|topic| (0..topic.partitions).map(move |index| format!("{}-{index}", topic.name)));
     all.nth(nth).unwrap_or_default()
 }
 

@@ -59,8 +59,14 @@ fn valid(range: &str) -> Valid {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{broker_config, check_value};
+    use super::super::{broker_config, broker_configs, check_value};
     use super::*;
+
+    #[test]
+    fn a_name_stands_in_one_table() {
+        let twice = kafka_configs().iter().find(|kafkas| broker_configs().any(|ours| ours.name == kafkas.name));
+        assert_eq!(twice.map(|definition| definition.name), None);
+    }
 
     #[test]
     fn a_line_is_a_definition() {

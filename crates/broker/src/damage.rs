@@ -8,12 +8,13 @@ use tidelog_wire::types::{BrokerId, LeaderEpoch};
 use tracing::warn;
 
 use crate::partition::PartitionHandle;
+use crate::placement::is_to_be_cut;
 use crate::retry::{Attempt, Task};
 use crate::shard::Shard;
 
-/// A read of the partition failed. If records are damaged, the controller is to hear that this replica lacks what it
+/// The partition's log could not be read. If records are damaged, the controller is to hear that this replica lacks what it
 /// acknowledged (docs/REPLICATION.md R5). It leads elsewhere then, and the metadata applier has the damaged records fetched anew.
-pub(crate) fn read_failed(shard: &Rc<Shard>, partition: &PartitionHandle, error: &StorageError) {
+pub(crate) fn met(shard: &Rc<Shard>, partition: &PartitionHandle, error: &StorageError) {
     shard.storage_error(error);
     if let StorageError::Damaged { offset, .. } = error
         && partition.damaged_at.replace(Some(*offset)).is_none()
@@ -40,7 +41,14 @@ pub(crate) async fn report(shard: &Rc<Shard>) -> Attempt {
     let request = Request::ReportUnclean { broker: shard.identity(), replicas };
     match shard.controller.submit(request).await {
         Ok(Response::ReportUnclean(Ok(()))) => {
-            damaged.iter().for_each(|partition| partition.damage_reported.set(true));
+            let image = shard.image();
+            for partition in damaged {
+                partition.damage_reported.set(true);
+                // The controller may not have counted on this replica before, and then no change of the partition follows.
+                if is_to_be_cut(shard, &image, &partition) {
+                    shard.retries.now(Task::Place(partition.id.id_partition()));
+                }
+            }
             Attempt::Done
         }
         answer => {
@@ -63,7 +71,7 @@ pub(crate) async fn report_lack(shard: &Rc<Shard>, report: ReplicaReport) -> Att
 }
 
 fn report_of(partition: &PartitionHandle) -> Option<ReplicaReport> {
-    let id = TopicIdPartition { topic_id: partition.id.topic_id, partition: partition.id.index };
+    let id = partition.id.id_partition();
     Some(ReplicaReport { partition: id, unclean: true, position: partition.log_position()? })
 }
 

@@ -70,7 +70,7 @@ async fn send(shard: &Rc<Shard>, proposals: Vec<(PartitionHandle, IsrProposal)>)
 fn alteration(partition: &PartitionHandle, proposal: &IsrProposal) -> PartitionAlteration {
     let member = |(broker_id, broker_epoch): &_| IsrMember { broker_id: *broker_id, broker_epoch: *broker_epoch };
     PartitionAlteration {
-        partition: TopicIdPartition { topic_id: partition.id.topic_id, partition: partition.id.index },
+        partition: partition.id.id_partition(),
         leader_epoch: proposal.leader_epoch,
         partition_epoch: proposal.partition_epoch,
         new_isr: proposal.new_isr.iter().map(member).collect(),

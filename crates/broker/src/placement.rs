@@ -83,8 +83,8 @@ fn host(
     create(shard, image, topic, index)
 }
 
-fn is_to_be_cut(shard: &Shard, image: &Image, host: &PartitionHandle) -> bool {
-    let id = TopicIdPartition { topic_id: host.id.topic_id, partition: host.id.index };
+pub(crate) fn is_to_be_cut(shard: &Shard, image: &Image, host: &PartitionHandle) -> bool {
+    let id = host.id.id_partition();
     host.is_damaged() && damage::may_cut(image, id, shard.node_id(), host.leader_epoch())
 }
 
@@ -220,8 +220,10 @@ pub(crate) fn discard(shard: &Shard, id: &LogId) -> Attempt {
 mod tests {
     use std::os::unix::fs::FileExt;
 
+    use bytes::Bytes;
     use tidelog_commitlog::{ReadError, ReadStart};
     use tidelog_metadata::{LogPosition, Record};
+    use tidelog_replication::{EpochEnd, FetchResponse, FetchVerdict};
     use tidelog_wire::types::{BrokerId, Offset};
     use tokio::task::LocalSet;
 
@@ -259,7 +261,7 @@ mod tests {
             Err(error) => Err(error),
         };
         match read {
-            Err(ReadError::Storage(error)) => damage::read_failed(shard, &host, &error),
+            Err(ReadError::Storage(error)) => damage::met(shard, &host, &error),
             other => panic!("{other:?}"),
         }
     }
@@ -289,6 +291,30 @@ mod tests {
             scene.change(|change| (change.elr, change.leader) = (Some(Vec::new()), Some(LEADER)));
             applier.apply(Arc::new(scene.image.clone()));
             assert_eq!(log_end(&shard, &scene), Offset(2), "reported");
+        };
+        LocalSet::new().run_until(test).await;
+    }
+
+    /// Its leader's log parts from this one behind what cannot be read: no retry would ever cut it there.
+    #[tokio::test]
+    async fn damage_in_the_way_of_a_truncation_is_noted() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let test = async {
+            let shard = shard(directory.path()).await;
+            let mut scene = Scene::new();
+            let log = damaged_log(&shard, &log_id(&scene));
+            shard.recovered.borrow_mut().put_back(log, Offset(0));
+            scene.change(|change| (change.isr, change.leader) = (Some(vec![LEADER]), Some(LEADER)));
+            MetadataApplier::new(Rc::clone(&shard)).apply(Arc::new(scene.image.clone()));
+            let TopicIdPartition { topic_id, partition } = scene.partition;
+            let host = shard.partitions.get(topic_id, partition).expect("it is hosted");
+
+            let asked = host.fetch_position().expect("all it has is on disk");
+            let parts = EpochEnd { leader_epoch: LeaderEpoch(0), end_offset: Offset(4) };
+            let verdict = host.fetch_answered(&shard, &asked, &FetchResponse::Diverging(parts), Bytes::new());
+            assert_eq!(verdict, FetchVerdict::BackOff);
+            assert!(host.is_damaged());
+            assert_eq!(log_end(&shard, &scene), Offset(5), "the controller is to hear of it first");
         };
         LocalSet::new().run_until(test).await;
     }

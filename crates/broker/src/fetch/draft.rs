@@ -245,7 +245,7 @@ impl ColdReads {
                 Ok(Err(error)) => {
                     if let ReadError::Storage(error) = &error {
                         match find(shard, &asked.topic, asked.index) {
-                            Some(host) => damage::read_failed(shard, &host, error),
+                            Some(host) => damage::met(shard, &host, error),
                             None => shard.storage_error(error),
                         }
                     }

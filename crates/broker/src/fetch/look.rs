@@ -154,7 +154,7 @@ impl Look<'_> {
             Ok(ReadStart::Ready(records)) if records.is_empty() => false,
             read => {
                 if let Err(ReadError::Storage(error)) = &read {
-                    damage::read_failed(self.shard, partition, error);
+                    damage::met(self.shard, partition, error);
                 }
                 let asked = ReadFor {
                     slot: index,

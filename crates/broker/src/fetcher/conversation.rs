@@ -241,7 +241,7 @@ impl<'a> Conversation<'a> {
     }
 
     fn is_in_sync(&self, partition: &PartitionHandle) -> bool {
-        let id = TopicIdPartition { topic_id: partition.id.topic_id, partition: partition.id.index };
+        let id = partition.id.id_partition();
         self.shard.image().partition(id).is_some_and(|state| state.isr.contains(&self.shard.node_id()))
     }
 

@@ -9,6 +9,7 @@ use tracing::{debug, info};
 
 use super::host::{PartitionHost, State, offsets_of};
 use super::refusal::Refusal;
+use crate::damage;
 use crate::shard::Shard;
 use crate::timers::Expires;
 
@@ -92,7 +93,11 @@ impl PartitionHost {
                 shard.turn.high_watermarks_moved();
             }
             Err(error) => {
-                shard.storage_error(&error);
+                match &error {
+                    // No retry helps: what is to be cut lies behind records that cannot be read.
+                    StorageError::Damaged { .. } => damage::met(shard, self, &error),
+                    _ => shard.storage_error(&error),
+                }
                 state.change_failed();
             }
         }

@@ -5,7 +5,7 @@ use std::fmt;
 use std::rc::Rc;
 
 use tidelog_commitlog::{Log, LogId, StorageError};
-use tidelog_metadata::LogPosition;
+use tidelog_metadata::{LogPosition, TopicIdPartition};
 use tidelog_replication::{Effect, EpochEnd, EpochHistory, LogOffsets, Partition as Protocol};
 use tidelog_wire::types::{BrokerId, LeaderEpoch, Offset, PartitionIndex};
 use tidelog_wire::{Str, Uuid};
@@ -33,6 +33,11 @@ pub(crate) struct PartitionId {
 impl PartitionId {
     pub(crate) fn log_id(&self) -> LogId {
         LogId { topic: self.topic.clone(), partition: self.index, topic_id: self.topic_id }
+    }
+
+    /// As the metadata names it.
+    pub(crate) fn id_partition(&self) -> TopicIdPartition {
+        TopicIdPartition { topic_id: self.topic_id, partition: self.index }
     }
 }
 

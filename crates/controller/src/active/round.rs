@@ -8,6 +8,7 @@ use tidelog_internal_api::metadata as proto;
 use tidelog_metadata::config::{Resolver, StaticConfigs};
 use tidelog_metadata::{Context, Image, Note, Response, Round, describe_created};
 use tidelog_panics::caught;
+use tidelog_wire::excerpt;
 use tidelog_wire::types::BrokerId;
 use tokio::time::Instant;
 
@@ -50,7 +51,7 @@ pub(super) fn decide_round(
         match draft.decide(&next, context) {
             Ok(response) => draft.decided.push(Decided { waiting: next, response }),
             Err(reason) => {
-                tracing::error!(reason, request = ?next.request, "a decision went wrong; its request is refused");
+                tracing::error!(reason, request = %excerpt(&format!("{:?}", next.request)), "a decision went wrong; its request is refused");
                 reply(next.answers, &Answer::Refused(reason));
                 // What this one left in the draft cannot be told from the rest, so the rest is decided again.
                 waiting.put_back(draft.decided);

@@ -124,7 +124,7 @@ fn a_node_that_is_a_controller_only_has_metrics_and_probes() {
         cluster.kill(active)?;
         cluster.kill(others[0])?;
         wait::for_condition("a controller alone is not ready", SETTLE_LIMIT, || {
-            Ok(cluster.admin(others[1], "/readyz")?.contains("no active controller"))
+            Ok(cluster.admin(others[1], "/readyz")?.contains("no active controller with a quorum"))
         })?;
         ensure!(cluster.admin(others[1], "/livez")?.starts_with("HTTP/1.1 200 "));
         Ok(())

@@ -5,6 +5,7 @@
 mod controller_metrics;
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use axum::Router;
 use axum::http::StatusCode;
@@ -14,9 +15,15 @@ use axum::routing::get;
 use tidelog_broker::{BrokerProbe, METRICS_CONTENT_TYPE, MetricsText, Readiness};
 use tidelog_controller::ControllerHandle;
 use tokio::net::TcpListener;
+use tokio::time::timeout;
 
 use crate::config::Roles;
 use crate::exit::{Exit, Failure};
+
+/// How long the active controller may take to describe its quorum.
+const QUORUM_WITHIN: Duration = Duration::from_secs(1);
+/// Controllers that follow are heard many times in this time.
+const SILENCE_MS: i64 = 2_000;
 
 /// What can be asked of a running node. Cheap to clone.
 #[derive(Clone)]
@@ -49,12 +56,12 @@ impl NodeProbe {
     }
 
     /// A broker serves once it is registered, also while the controllers elect one of them. A node that is a controller only
-    /// serves when it knows the active one.
+    /// serves when the active one has a quorum.
     pub async fn ready(&self) -> Ready {
         let readiness = match &self.broker {
             Some(broker) => broker.readiness().await,
-            None if self.controller.status().borrow().active.is_some() => Readiness::Ready { disk_full: None },
-            None => return Ready { is_ready: false, says: "no active controller is known".to_owned() },
+            None if self.has_quorum().await => Readiness::Ready { disk_full: None },
+            None => return Ready { is_ready: false, says: "no active controller with a quorum answers".to_owned() },
         };
         let (is_ready, says) = match readiness {
             Readiness::Ready { disk_full: None } => (true, "ok".to_owned()),
@@ -64,6 +71,19 @@ impl NodeProbe {
             Readiness::Failed => (false, "the log directory failed; the log says why".to_owned()),
         };
         Ready { is_ready, says }
+    }
+}
+
+impl NodeProbe {
+    /// Asks the active controller: a follower whose leader died may know it as the leader for as long as nobody is elected,
+    /// and a leader may outlive its quorum.
+    async fn has_quorum(&self) -> bool {
+        let Ok(Ok(quorum)) = timeout(QUORUM_WITHIN, self.controller.quorum()).await else { return false };
+        let leader = quorum.voters.iter().find(|voter| voter.node_id == quorum.leader_id);
+        let now_ms = leader.map_or(i64::MAX, |leader| leader.last_fetch_timestamp_ms);
+        let is_heard = |heard_ms: i64| heard_ms > 0 && now_ms.saturating_sub(heard_ms) <= SILENCE_MS;
+        let heard = quorum.voters.iter().filter(|voter| is_heard(voter.last_fetch_timestamp_ms)).count();
+        heard * 2 > quorum.voters.len()
     }
 }
 

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use tidelog_metadata::{
     AlterPartition, AlteredPartition, IsrMember, LeaderRecovery, PartitionAlteration, Request, Response,
-    TopicIdPartition,
 };
 use tidelog_replication::{IsrOutcome, IsrProposal};
 use tidelog_wire::ErrorCode;

@@ -6,7 +6,6 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tidelog_metadata::TopicIdPartition;
 use tidelog_replication::{FetchPosition, FetchVerdict};
 use tidelog_wire::messages::FetchRequest;
 use tidelog_wire::types::PartitionIndex;

@@ -23,7 +23,12 @@ fn quorum(text: &mut MetricsText, controller: &ControllerHandle) {
     const PREFIX: &str = "kafka_server_raft_metrics";
     let status = controller.status().borrow().clone();
     let leader = status.active.unwrap_or(-1);
-    text.single(&format!("{PREFIX}_current_leader"), "gauge", "The active controller last heard of; -1 if none.", leader);
+    text.single(
+        &format!("{PREFIX}_current_leader"),
+        "gauge",
+        "The active controller last heard of; -1 if none.",
+        leader,
+    );
     text.single(&format!("{PREFIX}_current_epoch"), "gauge", "The controllers' epoch.", status.term);
 }
 

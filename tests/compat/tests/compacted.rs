@@ -58,7 +58,8 @@ fn wait_compacted(cluster: &Cluster) -> Result<()> {
             let active = segments.last().and_then(|file| file.file_stem()).context("segments")?;
             let active: i64 = active.to_string_lossy().parse()?;
             let checkpoint = fs::read_to_string(cluster.data_dir(id).join("cleaner-offset-checkpoint"))?;
-            Ok(active > 0 && checkpoint.lines().any(|line| line == format!("{TOPIC} 0 {active}")))
+            // A fourth word is the topic's id.
+            Ok(active > 0 && checkpoint.lines().any(|line| line.starts_with(&format!("{TOPIC} 0 {active} "))))
         })?;
     }
     Ok(())

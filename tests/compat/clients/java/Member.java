@@ -18,11 +18,14 @@ import org.apache.kafka.common.serialization.StringDeserializer;
 
 /** A group member on the Java client. */
 public final class Member {
+    private static final int COMMIT_TRIES_MAX = 50;
     private static volatile boolean stopping;
 
     private final Map<String, String> settings;
     private final boolean byHand;
     private final KafkaConsumer<String, String> consumer;
+    /** Read, and not committed yet. */
+    private final Map<TopicPartition, OffsetAndMetadata> owed = new HashMap<>();
 
     private Member(Map<String, String> settings) {
         this.settings = settings;
@@ -84,6 +87,8 @@ public final class Member {
         ConsumerRebalanceListener listener = new ConsumerRebalanceListener() {
             @Override
             public void onPartitionsRevoked(Collection<TopicPartition> revoked) {
+                // The next owner reads again what is not committed.
+                owed.keySet().removeAll(revoked);
                 tell("revoked", "\"partitions\":" + names(revoked));
             }
 
@@ -105,30 +110,40 @@ public final class Member {
     private void run() {
         subscribe();
         while (!stopping) {
-            try {
-                step();
-            } catch (KafkaException error) {
-                tell("error", "\"message\":" + quoted(error.toString()));
-            }
+            tryStep();
+        }
+        // A commit is refused while others leave; it is made once the rebalance is over.
+        for (int tries = 0; !owed.isEmpty() && tries < COMMIT_TRIES_MAX; tries++) {
+            tryStep();
         }
         consumer.close();
         tell("closed", "\"partitions\":[]");
     }
 
+    private void tryStep() {
+        try {
+            step();
+        } catch (KafkaException error) {
+            tell("error", "\"message\":" + quoted(error.toString()));
+        }
+    }
+
     private void step() {
         ConsumerRecords<String, String> records = consumer.poll(Duration.ofMillis(200));
-        Map<TopicPartition, OffsetAndMetadata> next = new HashMap<>();
         for (ConsumerRecord<String, String> record : records) {
             TopicPartition partition = new TopicPartition(record.topic(), record.partition());
             tell("record", "\"partition\":" + quoted(partition.toString()) + ",\"offset\":" + record.offset()
                     + ",\"value\":" + quoted(record.value()));
-            next.put(partition, new OffsetAndMetadata(record.offset() + 1));
+            if (byHand) {
+                owed.put(partition, new OffsetAndMetadata(record.offset() + 1));
+            }
         }
-        if (byHand && !next.isEmpty()) {
-            consumer.commitSync(next);
-            String offsets = next.entrySet().stream()
+        if (!owed.isEmpty()) {
+            consumer.commitSync(owed);
+            String offsets = owed.entrySet().stream()
                     .map(entry -> quoted(entry.getKey().toString()) + ":" + entry.getValue().offset())
                     .collect(Collectors.joining(","));
+            owed.clear();
             tell("committed", "\"offsets\":{" + offsets + "}");
         }
     }

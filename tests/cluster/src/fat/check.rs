@@ -34,7 +34,11 @@ pub fn check(cluster: &Cluster, stage: &Stage) -> Result<()> {
                 ensure!(identity.is_of(topic_id, partition), "{}: {identity:?} is another topic's", name());
             }
             check_partition(topic, &history, &found).with_context(name)?;
-            replicas::wait_same(cluster, topic, partition, found.start).with_context(name)?;
+            let deletable_to = match topic.kind {
+                Kind::Retained => found.end,
+                _ => history.deletion_asked,
+            };
+            replicas::wait_same(cluster, topic, partition, found.start, deletable_to).with_context(name)?;
         }
     }
     Ok(())

@@ -17,8 +17,9 @@ const DECOMPRESSED_BYTES_MAX: usize = 16 << 20;
 /// Its key, its offset, and whether it has a value.
 type LastOfKeys = BTreeMap<Option<Bytes>, (i64, bool)>;
 
-/// From the log start on: byte for byte, or where replicas compact on their own, by the last record of each key.
-pub fn wait_same(cluster: &Cluster, topic: &Topic, partition: i32, log_start: i64) -> Result<()> {
+/// From where all of them have records: byte for byte, or where replicas compact on their own, by the last record of each
+/// key. A former leader may have deleted up to `deletable_to` what its successor, who never heard of it, still has.
+pub fn wait_same(cluster: &Cluster, topic: &Topic, partition: i32, log_start: i64, deletable_to: i64) -> Result<()> {
     let view = cluster.partitions(topic.name)?.into_iter().nth(partition as usize).context("the partition")?;
     let dirs: Vec<_> =
         view.replicas.iter().map(|id| (*id, cluster.partition_dir(*id, topic.name, partition))).collect();
@@ -28,14 +29,20 @@ pub fn wait_same(cluster: &Cluster, topic: &Topic, partition: i32, log_start: i6
             ensure!(last.iter().all(|one| *one == last[0]), "{:?} differ: {last:?}", view.replicas);
             return Ok(Some(()));
         }
+        let logs: Vec<_> = dirs.iter().map(|(id, dir)| Ok((*id, batches(dir)?))).collect::<Result<_>>()?;
+        let starts = logs.iter().filter_map(|(_, log)| log.keys().next().copied());
+        let from = starts.fold(log_start, i64::max);
+        ensure!(
+            from <= log_start.max(deletable_to),
+            "a replica begins at {from}, above {log_start} and {deletable_to}"
+        );
         let mut first = None;
-        for (id, dir) in &dirs {
-            let mut log = batches(dir)?;
+        for (id, mut log) in logs {
             // A replica may keep what lies below its log start for a while.
-            let held = log.range(..=log_start).next_back().map(|(base, _)| *base);
-            log = log.split_off(&held.unwrap_or(log_start));
-            let (one, ones) = first.get_or_insert_with(|| (*id, log.clone()));
-            ensure!(*ones == log, "{}", difference(*one, ones, *id, &log));
+            let held = log.range(..=from).next_back().map(|(base, _)| *base);
+            log = log.split_off(&held.unwrap_or(from));
+            let (one, ones) = first.get_or_insert_with(|| (id, log.clone()));
+            ensure!(*ones == log, "{}", difference(*one, ones, id, &log));
         }
         Ok(Some(()))
     })

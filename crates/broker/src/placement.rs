@@ -253,6 +253,14 @@ mod tests {
         log
     }
 
+    /// Recovery has found a damaged log, and nothing is placed yet.
+    fn damaged_scene(shard: &Shard) -> Scene {
+        let scene = Scene::new();
+        let log = damaged_log(shard, &log_id(&scene));
+        shard.recovered.borrow_mut().put_back(log, Offset(0));
+        scene
+    }
+
     fn come_upon_damage(shard: &Rc<Shard>, scene: &Scene) {
         let host = shard.partitions.get(scene.partition.topic_id, scene.partition.partition).expect("it is hosted");
         let read = match host.read(Offset(0), Offset(5), 1 << 20, true) {
@@ -272,9 +280,7 @@ mod tests {
         let directory = tempfile::tempdir().expect("a directory");
         let test = async {
             let shard = shard(directory.path()).await;
-            let mut scene = Scene::new();
-            let log = damaged_log(&shard, &log_id(&scene));
-            shard.recovered.borrow_mut().put_back(log, Offset(0));
+            let mut scene = damaged_scene(&shard);
             let mut applier = MetadataApplier::new(Rc::clone(&shard));
             applier.apply(Arc::new(scene.image.clone()));
             come_upon_damage(&shard, &scene);
@@ -301,9 +307,7 @@ mod tests {
         let directory = tempfile::tempdir().expect("a directory");
         let test = async {
             let shard = shard(directory.path()).await;
-            let mut scene = Scene::new();
-            let log = damaged_log(&shard, &log_id(&scene));
-            shard.recovered.borrow_mut().put_back(log, Offset(0));
+            let mut scene = damaged_scene(&shard);
             scene.change(|change| (change.isr, change.leader) = (Some(vec![LEADER]), Some(LEADER)));
             MetadataApplier::new(Rc::clone(&shard)).apply(Arc::new(scene.image.clone()));
             let TopicIdPartition { topic_id, partition } = scene.partition;

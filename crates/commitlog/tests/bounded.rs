@@ -2,9 +2,6 @@
 
 mod support;
 
-use std::path::Path;
-use std::sync::Arc;
-
 use support::*;
 use tidelog_commitlog::disk::SimDisk;
 use tidelog_commitlog::{AppendError, Log, LogConfig};
@@ -15,12 +12,6 @@ use tidelog_wire::types::{Offset, ProducerEpoch, ProducerId};
 
 const MIB: u64 = 1 << 20;
 const BATCHES: i32 = 48 * 64;
-
-fn started() -> (SimDisk, Dir) {
-    let disk = SimDisk::default();
-    let dir = Dir::on(Arc::new(disk.clone()), Path::new("/data"));
-    (disk, dir)
-}
 
 fn config() -> LogConfig {
     LogConfig { segment_bytes: 64 << 20, ..LogConfig::default() }

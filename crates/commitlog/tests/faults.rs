@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use support::*;
-use tidelog_commitlog::disk::{Disk, Operation, SimDisk};
+use tidelog_commitlog::disk::{Disk, Operation};
 use tidelog_commitlog::{
     AppendError, FlushJob, Log, LogConfig, LogDirOptions, LogId, ReadError, ReadStart, StorageError,
 };
@@ -14,12 +14,6 @@ use tidelog_wire::Uuid;
 use tidelog_wire::compression::Compression;
 use tidelog_wire::record::BatchBuilder;
 use tidelog_wire::types::{Offset, PartitionIndex, ProducerEpoch, ProducerId};
-
-fn started() -> (SimDisk, Dir) {
-    let disk = SimDisk::default();
-    let dir = Dir::on(Arc::new(disk.clone()), Path::new("/data"));
-    (disk, dir)
-}
 
 fn is_offline<T>(result: Result<T, StorageError>) -> bool {
     matches!(result, Err(StorageError::Offline { .. }))

@@ -3,21 +3,13 @@
 mod support;
 
 use std::path::Path;
-use std::sync::Arc;
 
 use support::compacted::{batch_of, clean, compacted, keys_and_offsets, value};
 use support::*;
-use tidelog_commitlog::disk::SimDisk;
 use tidelog_commitlog::{AppendError, Log, LogConfig};
 use tidelog_wire::compression::Compression;
 use tidelog_wire::record::BatchBuilder;
 use tidelog_wire::types::{LeaderEpoch, Offset};
-
-fn started() -> (SimDisk, Dir) {
-    let disk = SimDisk::default();
-    let dir = Dir::on(Arc::new(disk.clone()), Path::new("/data"));
-    (disk, dir)
-}
 
 /// A follower with nothing yet, which begins where its leader's log does.
 fn follower_of(leader: &mut Log, dir: &Dir, config: &LogConfig) -> Log {

@@ -4,29 +4,11 @@ mod support;
 
 use std::io::IoSlice;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use support::*;
 use tidelog_commitlog::disk::{Disk, OpenMode, SimDisk};
 use tidelog_commitlog::{Log, LogConfig, LogId, ReadError, ReadStart, StorageError, UncleanReason};
 use tidelog_wire::types::{LeaderEpoch, Offset, PartitionIndex};
-
-fn started() -> (SimDisk, Dir) {
-    let disk = SimDisk::default();
-    let dir = Dir::on(Arc::new(disk.clone()), Path::new("/data"));
-    (disk, dir)
-}
-
-/// `count` batches of one record each, flushed, with the mark on disk.
-fn durable(dir: &Dir, config: &LogConfig, count: usize) -> Log {
-    let (mut log, _) = dir.log(config);
-    for _ in 0..count {
-        append(&mut log, batch(1, 100));
-    }
-    log.flush().unwrap();
-    dir.log_dir().sync_marks().unwrap();
-    log
-}
 
 fn first_segment() -> PathBuf {
     PathBuf::from("/data/sample-0/00000000000000000000.log")

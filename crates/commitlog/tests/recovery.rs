@@ -13,23 +13,6 @@ use tidelog_commitlog::{
 use tidelog_wire::Uuid;
 use tidelog_wire::types::{LeaderEpoch, Offset, PartitionIndex};
 
-fn started() -> (SimDisk, Dir) {
-    let disk = SimDisk::default();
-    let dir = Dir::on(Arc::new(disk.clone()), Path::new("/data"));
-    (disk, dir)
-}
-
-/// `count` batches of one record each, flushed, with the mark on disk.
-fn durable(dir: &Dir, config: &LogConfig, count: usize) -> Log {
-    let (mut log, _) = dir.log(config);
-    for _ in 0..count {
-        append(&mut log, batch(1, 100));
-    }
-    log.flush().unwrap();
-    dir.log_dir().sync_marks().unwrap();
-    log
-}
-
 fn file(name: &str) -> PathBuf {
     Path::new("/data/sample-0").join(name)
 }

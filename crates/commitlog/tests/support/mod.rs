@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tidelog_commitlog::disk::{Disk, RealDisk};
+use tidelog_commitlog::disk::{Disk, RealDisk, SimDisk};
 use tidelog_commitlog::{Log, LogConfig, LogDir, LogDirOptions, LogDirStart, LogId, RecoveryReport};
 use tidelog_wire::compression::Compression;
 use tidelog_wire::record::BatchBuilder;
@@ -133,4 +133,22 @@ pub fn headers(records: &Bytes) -> Vec<BatchHeader> {
 
 pub fn small_segments() -> LogConfig {
     LogConfig { segment_bytes: 4096, index_interval_bytes: 256, ..LogConfig::default() }
+}
+
+/// A log directory on a simulated disk.
+pub fn started() -> (SimDisk, Dir) {
+    let disk = SimDisk::default();
+    let dir = Dir::on(Arc::new(disk.clone()), Path::new("/data"));
+    (disk, dir)
+}
+
+/// `count` batches of one record each, flushed, with the mark on disk.
+pub fn durable(dir: &Dir, config: &LogConfig, count: usize) -> Log {
+    let (mut log, _) = dir.log(config);
+    for _ in 0..count {
+        append(&mut log, batch(1, 100));
+    }
+    log.flush().unwrap();
+    dir.log_dir().sync_marks().unwrap();
+    log
 }

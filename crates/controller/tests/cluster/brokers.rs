@@ -17,7 +17,7 @@ use tidelog_wire::types::{BrokerId, PartitionIndex};
 use tidelog_wire::{ErrorCode, Str};
 
 use super::nodes::{Cluster, active_of, eventually};
-use super::{create_topic, error_of, healthy, registration, serve_as_broker};
+use super::{create_topic, error_of, healthy, registration, serve_all, serve_as_broker};
 
 fn is_fenced(image: &Arc<Image>, broker: i32) -> bool {
     image.broker(BrokerId(broker)).is_some_and(|broker| broker.fenced)
@@ -31,10 +31,7 @@ fn is_unfenced(image: &Arc<Image>, broker: i32) -> bool {
 async fn a_killed_broker_is_fenced_and_its_next_incarnation_gets_a_higher_epoch() {
     let mut cluster = Cluster::new(3);
     let mut nodes = cluster.start_all();
-    let mut sessions = Vec::new();
-    for node in &nodes {
-        sessions.push(serve_as_broker(node).await);
-    }
+    let mut sessions = serve_all(&nodes).await;
     let victim = (active_of(&nodes).await + 1) % 3;
     let killed = nodes.remove(victim);
     let epoch = sessions.remove(victim).state().borrow().broker_epoch.unwrap();
@@ -55,10 +52,7 @@ async fn a_killed_broker_is_fenced_and_its_next_incarnation_gets_a_higher_epoch(
 async fn the_broker_of_a_dead_controller_is_fenced_by_the_next_one_and_the_others_are_not() {
     let mut cluster = Cluster::new(3);
     let mut nodes = cluster.start_all();
-    let mut sessions = Vec::new();
-    for node in &nodes {
-        sessions.push(serve_as_broker(node).await);
-    }
+    let mut sessions = serve_all(&nodes).await;
     let active = active_of(&nodes).await;
     let killed = nodes.remove(active);
     drop(sessions.remove(active));
@@ -234,10 +228,7 @@ async fn claim(node: &super::Node, broker_id: i32, broker_epoch: i64) -> Option<
 async fn a_claim_to_be_a_later_incarnation_leaves_the_living_one_its_session() {
     let mut cluster = Cluster::new(3);
     let mut nodes = cluster.start_all();
-    let mut sessions = Vec::new();
-    for node in &nodes {
-        sessions.push(serve_as_broker(node).await);
-    }
+    let mut sessions = serve_all(&nodes).await;
     let active = active_of(&nodes).await;
     let victim = (active + 1) % 3;
     let (id, epoch) = (nodes[victim].id(), sessions[victim].state().borrow().broker_epoch.unwrap());

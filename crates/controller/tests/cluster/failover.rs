@@ -6,7 +6,7 @@ use tidelog_controller::SubmitError;
 use tidelog_wire::ErrorCode;
 
 use super::nodes::{Cluster, active_of};
-use super::{create_topic, error_of, serve_as_broker};
+use super::{create_topic, error_of, serve_all, serve_as_broker};
 
 #[tokio::test]
 async fn a_topic_created_on_any_node_appears_on_all() {
@@ -26,10 +26,7 @@ async fn a_topic_created_on_any_node_appears_on_all() {
 async fn requests_under_way_when_the_leader_dies_are_carried_out_exactly_once() {
     let mut cluster = Cluster::new(3);
     let mut nodes = cluster.start_all();
-    let mut sessions = Vec::new();
-    for node in &nodes {
-        sessions.push(serve_as_broker(node).await);
-    }
+    let _sessions = serve_all(&nodes).await;
     let leader = nodes.remove(active_of(&nodes).await);
     let submits = (0..40).map(|number| {
         let handle = nodes[number % 2].handle.clone();

@@ -68,3 +68,11 @@ pub async fn serve_as_broker(node: &Node) -> BrokerSession {
     assert!(matches!(unfenced, Ok(Ok(_))), "broker {} stays fenced", node.id());
     session
 }
+
+pub async fn serve_all(nodes: &[Node]) -> Vec<BrokerSession> {
+    let mut sessions = Vec::new();
+    for node in nodes {
+        sessions.push(serve_as_broker(node).await);
+    }
+    sessions
+}
